@@ -1,5 +1,4 @@
-public import OCI
-import NIOHTTP1
+import OCI
 
 /// A client of OCI registries (distribution-spec v1.1): pull, push, tags, login.
 ///

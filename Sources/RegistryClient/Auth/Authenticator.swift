@@ -138,7 +138,7 @@ final class Authenticator: Sendable {
             if let token = state.tokens[key], token.expires > now { return (token, nil) }
             if let task = state.pending[key] { return (nil, task) }
             let task = Task { [self] in
-                defer { state.withLock { $0.pending[key] = nil } }
+                defer { self.state.withLock { $0.pending[key] = nil } }
                 let token = try await fetch(server, registry: registry, scopes: scopes)
                 remember(token, key)
                 return token

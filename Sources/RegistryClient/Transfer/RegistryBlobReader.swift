@@ -97,21 +97,17 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
             throw BlobError.sizeMismatch(descriptor.digest, expected: descriptor.size, actual: received)
         }
         rest = buffer
-        body = received == descriptor.size ? try await finished(iterator) : iterator
-    }
-
-    /// The announced bytes are there: takes the end of the body, so that the connection can serve again.
-    private func finished(
-        _ iterator: HTTPClientResponse.Body.AsyncIterator
-    ) async throws -> HTTPClientResponse.Body.AsyncIterator? {
-        var iterator = iterator
+        if received < descriptor.size {
+            body = iterator
+            return
+        }
+        // The announced bytes are there: takes the end of the body, so that the connection can serve again.
         while let more = try? await iterator.next() {
             if more.readableBytes > 0 {
                 throw BlobError.sizeMismatch(
                     descriptor.digest, expected: descriptor.size, actual: received + Int64(more.readableBytes))
             }
         }
-        return nil
     }
 
     private static let nowhere = WebAddress(origin: .init(scheme: .https, host: "-", port: 443), path: "/")
