@@ -67,7 +67,7 @@ extension RegistryClient {
         } else {
             digest = Digest.sha256(of: bytes)
         }
-        return try await first(of: endpoints(for: reference, push: true)) { endpoint in
+        return try await first(of: [pushEndpoint(for: reference)]) { endpoint in
             try await Retry.run(configuration) {
                 let call = Requester.Call(
                     method: .PUT, target: .path("manifests/\(reference.manifestName)"),

@@ -27,6 +27,8 @@ final class Authenticator: Sendable {
         var tokens: [TokenKey: Token] = [:]
         var pending: [TokenKey: Task<Token, any Error>] = [:]
         var credentials: [String: Credential?] = [:]
+        /// Why a registry's stored credential could not be read: told where the registry then refuses.
+        var failures: [String: RegistryError] = [:]
     }
 
     private static let tokenLimit = 256
@@ -48,6 +50,7 @@ final class Authenticator: Sendable {
     func forget(registry: String) {
         state.withLock { state in
             state.credentials[registry] = nil
+            state.failures[registry] = nil
             state.tokens = state.tokens.filter { $0.key.registry != registry }
         }
     }
@@ -73,8 +76,7 @@ final class Authenticator: Sendable {
     func answer(
         _ answer: Answer, origin: WebAddress.Origin, registry: String, scopes: [Scope], rejected: Secret?
     ) async throws -> Secret? {
-        let challenges = answer.headers["WWW-Authenticate"].prefix(Challenge.challengeLimit)
-            .flatMap { (try? Challenge.parse($0)) ?? [] }
+        let challenges = Self.challenges(of: answer)
         if let bearer = challenges.first(where: { $0.scheme == "bearer" }), let realm = bearer.parameters["realm"] {
             let server = TokenServer(
                 realm: try realmAddress(realm, answer: answer), service: bearer.parameters["service"])
@@ -93,7 +95,7 @@ final class Authenticator: Sendable {
         if challenges.contains(where: { $0.scheme == "basic" }) {
             state.withLock { $0.methods[origin] = .basic }
             guard let header = try await credential(for: registry).flatMap(Self.basic) else {
-                throw noCredentials(answer, registry: registry)
+                throw credentialFailure(for: registry) ?? noCredentials(answer, registry: registry)
             }
             return header == rejected ? nil : header
         }
@@ -123,9 +125,38 @@ final class Authenticator: Sendable {
     private func credential(for registry: String) async throws -> Credential? {
         if let credential = given[registry] { return credential }
         if let known = state.withLock({ $0.credentials[registry] }) { return known }
-        let found = try await store?.credential(for: registry)
-        state.withLock { $0.credentials[registry] = .some(found) }
-        return found
+        var found: Credential?
+        do {
+            found = try await store?.credential(for: registry)
+        } catch let error as RegistryError {
+            // What is public can be pulled without: a broken helper must not stand in the way.
+            state.withLock { $0.failures[registry] = error }
+        }
+        let credential = found
+        state.withLock { $0.credentials[registry] = .some(credential) }
+        return credential
+    }
+
+    /// Why no stored credential was used for a registry.
+    func credentialFailure(for registry: String) -> RegistryError? { state.withLock { $0.failures[registry] } }
+
+    /// Answers a 401 with a credential that is being tried out, past everything that is kept.
+    func login(_ answer: Answer, credential: Credential) async throws -> (authorization: Secret, refreshToken: Secret?) {
+        let challenges = Self.challenges(of: answer)
+        if let bearer = challenges.first(where: { $0.scheme == "bearer" }), let realm = bearer.parameters["realm"] {
+            let server = TokenServer(
+                realm: try realmAddress(realm, answer: answer), service: bearer.parameters["service"])
+            let token = try await TokenRequest(
+                server: server, scopes: [], credential: credential, wantsRefreshToken: true
+            ).send(over: transport, clock: clock)
+            return (token.header, token.refreshToken)
+        }
+        if challenges.contains(where: { $0.scheme == "basic" }), let header = Self.basic(credential) { return (header, nil) }
+        throw answer.invalid("the registry asks for a kind of login that is not known here")
+    }
+
+    private static func challenges(of answer: Answer) -> [Challenge] {
+        answer.headers["WWW-Authenticate"].prefix(Challenge.challengeLimit).flatMap { (try? Challenge.parse($0)) ?? [] }
     }
 
     private func token(

@@ -8,6 +8,8 @@ public struct RegistryConfiguration: Sendable {
     public var certsDirectories: [String] = []
     /// containers-registries.conf(5) files, later ones win; those that do not exist are skipped.
     public var registriesConfigPaths: [String] = []
+    /// docker's `daemon.json`, for its insecure registries and mirrors; nil or missing: none.
+    public var dockerDaemonConfigPath: String?
     /// Registries (`host` or `host:port`) that may be spoken to without verified TLS, and without TLS where they have
     /// none. Loopback hosts always may.
     public var insecureRegistries: Set<String> = []
@@ -46,6 +48,7 @@ public struct RegistryConfiguration: Sendable {
         let home = value("HOME")
         result.dockerConfigDirectory = value("DOCKER_CONFIG") ?? home.map { "\($0)/.docker" }
         result.certsDirectories = ["/etc/containers/certs.d", "/etc/docker/certs.d"]
+        result.dockerDaemonConfigPath = "/etc/docker/daemon.json"
         if let path = value("CONTAINERS_REGISTRIES_CONF") {
             result.registriesConfigPaths = [path]
         } else {

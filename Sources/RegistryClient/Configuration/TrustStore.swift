@@ -4,13 +4,12 @@ import Synchronization
 /// Which certificates are trusted, and shown, for which registry.
 final class TrustStore: Sendable {
     private let directories: [String]
-    private let insecure: @Sendable (String) -> Bool
+    private let rules: RegistryRules
     private let cache = Mutex<[String: TLSConfiguration]>([:])
 
-    init(configuration: RegistryConfiguration) {
-        directories = configuration.certsDirectories
-        let registries = configuration.insecureRegistries
-        insecure = { registries.contains($0) || Endpoint.isLoopback($0) }
+    init(directories: [String], rules: RegistryRules) {
+        self.directories = directories
+        self.rules = rules
     }
 
     /// The TLS settings for `host` or `host:port`, read once from the certs.d directories.
@@ -46,7 +45,7 @@ final class TrustStore: Sendable {
                 }
             }
         }
-        if insecure(authority), !found {
+        if !found, try rules.isInsecure(authority) {
             tls.certificateVerification = .none
             tls.trustRoots = .certificates([])  // nothing to verify: spares loading the system's authorities
         }

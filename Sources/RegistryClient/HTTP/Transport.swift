@@ -28,8 +28,8 @@ final class Transport: Sendable {
     private let trust: TrustStore
     private let userAgent: String
 
-    init(configuration: RegistryConfiguration) {
-        trust = TrustStore(configuration: configuration)
+    init(configuration: RegistryConfiguration, trust: TrustStore) {
+        self.trust = trust
         userAgent = configuration.userAgent
         var http = HTTPClient.Configuration(
             redirectConfiguration: .disallow,

@@ -23,6 +23,7 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
     /// Where in the blob the next byte for the consumer belongs.
     private var position: Int64 = 0
     private var isCancelled = false
+    private var pass: Gate.Pass?
     private(set) var offset: Int64 = 0
 
     init(
@@ -38,6 +39,7 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
         offset = wanted
         position = wanted
         if wanted == descriptor.size { return }
+        if descriptor.size > Self.chunkLimit { pass = try await client.downloads.enter() }
         while true {
             do {
                 try await connect(at: wanted)
@@ -59,7 +61,7 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
                 return chunk
             }
             if position == descriptor.size {
-                body = nil
+                close()
                 return nil
             }
             do { try await fill() } catch { try await recover(error) }
@@ -68,7 +70,12 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
 
     func cancel() {
         isCancelled = true
+        close()
+    }
+
+    private func close() {
         body = nil
+        pass = nil
         rest = ByteBuffer()
     }
 
@@ -116,7 +123,10 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
     private func recover(_ error: any Error) async throws {
         body = nil
         do { try await retry.wait(after: error) } catch let final {
-            if final is CancellationError || endpoints.count < 2 || Task.isCancelled { throw final }
+            if final is CancellationError || endpoints.count < 2 || Task.isCancelled {
+                close()
+                throw final
+            }
             endpoints.removeFirst()
             retry.progressed()
         }

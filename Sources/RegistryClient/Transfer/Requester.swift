@@ -23,6 +23,7 @@ final class Requester: Sendable {
     }
 
     let configuration: RegistryConfiguration
+    let rules: RegistryRules
     let transport: Transport
     let authenticator: Authenticator
     /// The scheme that an insecure registry turned out to speak.
@@ -30,48 +31,67 @@ final class Requester: Sendable {
 
     init(configuration: RegistryConfiguration) {
         self.configuration = configuration
-        transport = Transport(configuration: configuration)
+        rules = RegistryRules(configuration: configuration)
+        transport = Transport(configuration: configuration, trust: TrustStore(directories: configuration.certsDirectories, rules: rules))
         authenticator = Authenticator(transport: transport, configuration: configuration)
     }
 
     /// Sends a call, answering challenges. Any final answer is returned, failures too.
     func send(_ call: Call, to endpoint: Endpoint) async throws -> Answer {
+        let answer = try await sendAuthorized(call, to: endpoint)
+        // The registry refuses what it might have allowed to the user whose credential could not be read.
+        if answer.status == 401 || answer.status == 403,
+            let failure = authenticator.credentialFailure(for: endpoint.registry)
+        {
+            throw failure
+        }
+        return answer
+    }
+
+    private func sendAuthorized(_ call: Call, to endpoint: Endpoint) async throws -> Answer {
         if case .address(let address) = call.target { return try await send(call, to: endpoint, address: address) }
-        guard endpoint.isInsecure else { return try await send(call, to: endpoint, scheme: .https) }
-        if let known = schemes.withLock({ $0[endpoint.authority] }) {
-            do { return try await send(call, to: endpoint, scheme: known) } catch let error as RegistryError
-                where error.code == .unreachable || error.code == .tlsFailure
-            {
-                // The registry may have come back with the other scheme.
-                schemes.withLock { $0[endpoint.authority] = nil }
-                throw error
-            }
-        }
-        // docker's rule for insecure registries: https first, then http.
-        do {
-            return try await settle(.https, call, endpoint)
-        } catch let error as RegistryError where [.unreachable, .tlsFailure, .unavailable].contains(error.code) {
-            if error.status != nil { throw error }
-            return try await settle(.http, call, endpoint)
-        }
+        let scheme = try await scheme(of: endpoint)
+        return try await send(call, to: endpoint, address: address(of: call, at: endpoint, scheme: scheme))
     }
 
-    private func settle(_ scheme: WebAddress.Scheme, _ call: Call, _ endpoint: Endpoint) async throws -> Answer {
-        // A body that is read once cannot be sent twice: the probe goes ahead of it.
-        var probe = call
-        if case .stream = call.body { probe = Call(method: .GET, target: .path("")) }
-        let answer = try await send(probe, to: endpoint, scheme: scheme)
-        schemes.withLock { $0[endpoint.authority] = scheme }
-        guard case .stream = call.body else { return answer }
-        return try await send(call, to: endpoint, scheme: scheme)
+    /// Sends a call with this authorization or none, whatever is known of the registry.
+    func sendPlain(_ call: Call, to endpoint: Endpoint, authorization: Secret? = nil) async throws -> Answer {
+        let address = try address(of: call, at: endpoint, scheme: try await scheme(of: endpoint))
+        return try await transport.send(
+            Transport.Request(method: call.method, address: address, headers: call.headers, authorization: authorization))
     }
 
-    private func send(_ call: Call, to endpoint: Endpoint, scheme: WebAddress.Scheme) async throws -> Answer {
+    private func address(of call: Call, at endpoint: Endpoint, scheme: WebAddress.Scheme) throws -> WebAddress {
         guard case .path(let path, let query) = call.target,
             let origin = WebAddress.origin(scheme, authority: endpoint.authority)
-        else { throw RegistryError(.configuration, "`\(endpoint.authority)` is no registry host") }
-        let base = WebAddress(origin: origin, path: "/v2/\(endpoint.repository)/\(path)")
-        return try await send(call, to: endpoint, address: query.isEmpty ? base : base.adding(query))
+        else { throw RegistryError(.configuration, "`\(endpoint.authority)` is no registry's host name") }
+        let repository = endpoint.repository.isEmpty ? "" : "\(endpoint.repository)/"
+        let base = WebAddress(origin: origin, path: "/v2/\(repository)\(path)")
+        return query.isEmpty ? base : base.adding(query)
+    }
+
+    /// https, except where an insecure registry does not speak it: docker's rule is https first, then http.
+    private func scheme(of endpoint: Endpoint) async throws -> WebAddress.Scheme {
+        guard endpoint.isInsecure else { return .https }
+        if let known = schemes.withLock({ $0[endpoint.authority] }) { return known }
+        var refusal: any Error = CancellationError()
+        for scheme in [WebAddress.Scheme.https, .http] {
+            guard let origin = WebAddress.origin(scheme, authority: endpoint.authority) else { break }
+            do {
+                let answer = try await transport.send(
+                    Transport.Request(method: .GET, address: WebAddress(origin: origin, path: "/v2/")))
+                try await answer.drain()
+                schemes.withLock { $0[endpoint.authority] = scheme }
+                return scheme
+            } catch let error as RegistryError {
+                if error.code == .unreachable || error.code == .stalled {
+                    // Nobody there: not with the other scheme either. The next try asks again.
+                    throw error
+                }
+                refusal = error
+            }
+        }
+        throw refusal
     }
 
     private func send(_ call: Call, to endpoint: Endpoint, address: WebAddress) async throws -> Answer {
@@ -89,10 +109,11 @@ final class Requester: Sendable {
         var answer = try await transport.send(request)
         for _ in 0..<2 where answer.status == 401 && answer.address.origin == address.origin {
             answer = try await answer.buffered()
-            if case .stream = call.body { return answer }
             let authorization = try await authenticator.answer(
                 answer, origin: address.origin, registry: endpoint.registry, scopes: scopes, rejected: request.authorization)
             guard let authorization, authorization != request.authorization else { return answer }
+            // An upload's body is read once: its sender tries again, with the new token.
+            if case .stream = call.body { return answer }
             request.authorization = authorization
             answer = try await transport.send(request)
         }

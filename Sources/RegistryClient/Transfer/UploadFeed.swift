@@ -3,26 +3,30 @@ import Synchronization
 
 /// Gives a blob reader's bytes in pieces of the wanted size, over one or several upload requests.
 final class UploadFeed: Sendable {
-    private let reader: any BlobReader
-    private let descriptorSize: Int64
-    private let advanced: @Sendable (Int64) -> Void
-    private let state: Mutex<State>
-
     private struct State: Sendable {
         var rest: ArraySlice<UInt8> = []
+        /// Bytes to drop first: of a source that could not start where it was asked to.
         var skip: Int64
         var position: Int64
         var failure: (any Error)?
     }
 
-    /// - Parameters:
-    ///   - position: where in the blob the first piece begins.
-    ///   - advanced: told the position in the blob after each piece.
-    init(reader: any BlobReader, position: Int64, size: Int64, advanced: @escaping @Sendable (Int64) -> Void) {
+    /// A source gave fewer bytes than its descriptor says.
+    struct EndedEarly: Error, CustomStringConvertible {
+        var position: Int64
+        var size: Int64
+        var description: String { "the blob to send ended after \(position) of \(size) bytes" }
+    }
+
+    private let reader: any BlobReader
+    private let size: Int64
+    private let state: Mutex<State>
+
+    /// - Parameter position: where in the blob the first piece begins.
+    init(reader: any BlobReader, position: Int64, size: Int64) {
         self.reader = reader
-        descriptorSize = size
-        self.advanced = advanced
-        state = Mutex(State(skip: position - reader.offset, position: position))
+        self.size = size
+        state = Mutex(State(skip: max(0, position - reader.offset), position: position))
     }
 
     /// What reading the source failed with: no fault of the registry's.
@@ -31,7 +35,7 @@ final class UploadFeed: Sendable {
     /// The next bytes, at least one.
     func next(atMost limit: Int64) async throws -> ArraySlice<UInt8> {
         while true {
-            let ready = state.withLock { state -> (ArraySlice<UInt8>, Int64)? in
+            let ready = state.withLock { state -> ArraySlice<UInt8>? in
                 let skipped = min(Int64(state.rest.count), state.skip)
                 state.rest = state.rest.dropFirst(Int(skipped))
                 state.skip -= skipped
@@ -39,15 +43,12 @@ final class UploadFeed: Sendable {
                 let piece = state.rest.prefix(Int(min(limit, Int64(state.rest.count))))
                 state.rest = state.rest.dropFirst(piece.count)
                 state.position += Int64(piece.count)
-                return (piece, state.position)
-            }
-            if let (piece, position) = ready {
-                advanced(position)
                 return piece
             }
+            if let ready { return ready }
             do {
                 guard let chunk = try await reader.next() else {
-                    throw UploadFeedEnded(position: state.withLock { $0.position }, size: descriptorSize)
+                    throw EndedEarly(position: state.withLock { $0.position }, size: size)
                 }
                 state.withLock { $0.rest = chunk[...] }
             } catch {
@@ -56,12 +57,4 @@ final class UploadFeed: Sendable {
             }
         }
     }
-
-    func cancel() { reader.cancel() }
-}
-
-/// A source gave fewer bytes than its descriptor says.
-struct UploadFeedEnded: Error {
-    var position: Int64
-    var size: Int64
 }
