@@ -44,6 +44,8 @@ enum HostFile {
         }
     }
 
+    static func isExecutable(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
+
     /// The names in a directory, sorted, without hidden ones; none where there is no such directory.
     static func names(in path: String) -> [String] {
         guard let directory = unsafe opendir(path) else { return [] }

@@ -11,8 +11,10 @@ public struct RegistryConfiguration: Sendable {
     /// docker's `daemon.json`, for its insecure registries and mirrors; nil or missing: none.
     public var dockerDaemonConfigPath: String?
     /// Registries (`host` or `host:port`) that may be spoken to without verified TLS, and without TLS where they have
-    /// none. Loopback hosts always may.
+    /// none.
     public var insecureRegistries: Set<String> = []
+    /// Whether 127.0.0.0/8, ::1 and localhost count as insecure registries, as docker has it.
+    public var trustsLoopback = true
     /// Credentials that go before the stored ones, by registry: `docker.io`, `host:port`.
     public var credentials: [String: Credential] = [:]
     /// The most blob transfers at once, in each direction.

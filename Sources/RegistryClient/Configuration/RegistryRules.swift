@@ -17,7 +17,8 @@ final class RegistryRules: Sendable {
 
     /// Whether a host may be spoken to without verified TLS.
     func isInsecure(_ authority: String) throws -> Bool {
-        if Endpoint.isLoopback(authority) || configuration.insecureRegistries.contains(authority) { return true }
+        if configuration.trustsLoopback, Endpoint.isLoopback(authority) { return true }
+        if configuration.insecureRegistries.contains(authority) { return true }
         return try load().insecure.contains(authority)
     }
 

@@ -10,6 +10,7 @@ import Foundation
 /// A program `docker-credential-NAME` that keeps credentials (docker-credential-helpers' protocol).
 struct CredentialHelper: Sendable {
     let name: String
+    private let searchPath: String?
     private static let tokenUser = "<token>"
 
     private struct Entry: Codable, Sendable {
@@ -19,13 +20,14 @@ struct CredentialHelper: Sendable {
     }
 
     /// nil where the name could not be part of a program's name.
-    init?(_ name: String) {
+    init?(_ name: String, searchPath: String? = nil) {
         guard (1...64).contains(name.utf8.count),
             name.utf8.allSatisfy({
                 (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || "._-".utf8.contains($0)
             })
         else { return nil }
         self.name = name
+        self.searchPath = searchPath
     }
 
     private var program: String { "docker-credential-\(name)" }
@@ -77,7 +79,8 @@ struct CredentialHelper: Sendable {
         let thread = NIOThreadPool(numberOfThreads: 1)
         thread.start()
         defer { thread.shutdownGracefully { _ in } }
-        let process = ChildProcess(name: program, arguments: [action], input: input)
+        let found = (searchPath ?? "").split(separator: ":").map { "\($0)/\(program)" }.first(where: HostFile.isExecutable)
+        let process = ChildProcess(name: found ?? program, arguments: [action], input: input)
         do {
             return try await thread.runIfActive { try process.run() }
         } catch let error as ChildProcess.Failure {

@@ -4,6 +4,8 @@ import OCI
 public struct CredentialStore: Sendable {
     /// The directory of `config.json`.
     public let directory: String
+    /// Where helpers are looked for, separated by colons; nil: `PATH`.
+    public var helperSearchPath: String?
 
     /// Where a credential was put.
     public enum Place: Sendable, Hashable {
@@ -80,7 +82,7 @@ public struct CredentialStore: Sendable {
     }
 
     private func checked(_ name: String, file: DockerConfigFile) throws -> CredentialHelper {
-        guard let helper = CredentialHelper(name) else {
+        guard let helper = CredentialHelper(name, searchPath: helperSearchPath) else {
             throw RegistryError(.configuration, "`\(file.path)` names an invalid credential helper", hint: "mend `credsStore`")
         }
         return helper

@@ -28,7 +28,7 @@ enum TransportFailure {
             if failure == .alreadyShutdown { result.isTransient = false }
             if failure == .tlsHandshakeTimeout { result.code = .tlsFailure }
         case let failure as NIOSSLError:
-            tls(failure, into: &result)
+            tls(failure, address: address, into: &result)
         case let failure as BoringSSLError:
             result.code = .tlsFailure
             result.isTransient = false
@@ -36,13 +36,13 @@ enum TransportFailure {
         case is NIOSSLExtraError:
             result.code = .tlsFailure
             result.isTransient = false
-            result.message = "the certificate is not for `\(address.origin.host)`"
+            result.message = "tls: failed to verify certificate: it is not for `\(address.origin.host)`"
             result.hint = certificateHint(address)
         case let failure as NIOConnectionError:
             connection(failure, host: address.origin.host, into: &result)
         case let failure as IOError:
             result.message = "\(failure)"
-            result.code = failure.errnoCode == ECONNREFUSED_ ? .unreachable : .unavailable
+            result.code = failure.errnoCode == connectionRefused ? .unreachable : .unavailable
         case is HTTPParserError:
             result.code = .invalidAnswer
             result.message = "the answer is not HTTP"
@@ -54,7 +54,7 @@ enum TransportFailure {
         return result
     }
 
-    private static let ECONNREFUSED_: Int32 = 111
+    private static let connectionRefused: Int32 = 111
 
     private static func words(for error: HTTPClientError) -> String {
         if error == .remoteConnectionClosed { return "the server closed the connection" }
@@ -63,20 +63,20 @@ enum TransportFailure {
         return error.shortDescription
     }
 
-    private static func tls(_ error: NIOSSLError, into result: inout RegistryError) {
+    private static func tls(_ error: NIOSSLError, address: WebAddress, into result: inout RegistryError) {
         switch error {
         case .handshakeFailed(let cause):
             result.code = .tlsFailure
             result.isTransient = false
             let text = RegistryError.clean("\(cause)", limit: 300)
             if text.contains("CERTIFICATE_VERIFY_FAILED") {
-                result.message = "the certificate is not trusted: it is expired, or signed by an unknown authority"
+                result.message = "tls: failed to verify certificate: it is expired, or signed by an unknown authority"
+                result.hint = certificateHint(address)
             } else if text.contains("WRONG_VERSION_NUMBER") || text.contains("HTTP_REQUEST") {
                 result.message = "http: server gave HTTP response to HTTPS client"
             } else {
                 result.message = "TLS handshake failed: \(text)"
             }
-            result.hint = nil
         case .uncleanShutdown:
             result.code = .unavailable
             result.message = "the server closed the connection"
@@ -98,7 +98,7 @@ enum TransportFailure {
         }
         let causes = error.connectionErrors.map { failure -> String in
             if let io = failure.error as? IOError {
-                return io.errnoCode == ECONNREFUSED_ ? "connection refused" : io.description
+                return io.errnoCode == connectionRefused ? "connection refused" : io.description
             }
             return "\(failure.error)"
         }

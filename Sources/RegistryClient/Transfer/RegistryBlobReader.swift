@@ -8,11 +8,18 @@ import OCI
 ///
 /// `@unchecked Sendable`: the contract of `BlobReader` is that one task at a time uses a reader.
 final class RegistryBlobReader: BlobReader, @unchecked Sendable {
+    private enum Place {
+        case endpoint(Endpoint)
+        /// A foreign layer's own URL: asked without credentials.
+        case url(WebAddress)
+    }
+
     private static let chunkLimit = 1 << 20
+    private static let urlLimit = 8
 
     private let client: RegistryClient
     private let descriptor: Descriptor
-    private var endpoints: [Endpoint]
+    private var places: [Place]
     private var retry: Retry
     private var body: HTTPClientResponse.Body.AsyncIterator?
     private var address: WebAddress?
@@ -30,7 +37,11 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
         client: RegistryClient, endpoints: [Endpoint], descriptor: Descriptor, onRetry: (@Sendable (Int, String) -> Void)?
     ) {
         self.client = client
-        self.endpoints = endpoints
+        var places = endpoints.map { Place.endpoint($0) }
+        if descriptor.mediaType.isForeignLayer {
+            places += (descriptor.urls ?? []).prefix(Self.urlLimit).compactMap { WebAddress(parsing: $0).map { .url($0) } }
+        }
+        self.places = places
         self.descriptor = descriptor
         retry = Retry(client.configuration, onRetry: onRetry)
     }
@@ -123,26 +134,34 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
     private func recover(_ error: any Error) async throws {
         body = nil
         do { try await retry.wait(after: error) } catch let final {
-            if final is CancellationError || endpoints.count < 2 || Task.isCancelled {
+            if final is CancellationError || places.count < 2 || Task.isCancelled {
                 close()
                 throw final
             }
-            endpoints.removeFirst()
+            places.removeFirst()
             retry.progressed()
         }
     }
 
     private func connect(at start: Int64) async throws {
-        guard let endpoint = endpoints.first else { throw BlobError.notFound(descriptor.digest) }
+        guard let place = places.first else { throw BlobError.notFound(descriptor.digest) }
         let isManifest = descriptor.mediaType.isManifest || descriptor.mediaType.isIndex
-        var call = Requester.Call(
-            method: .GET, target: .path("\(isManifest ? "manifests" : "blobs")/\(descriptor.digest)"))
+        var headers: HTTPHeaders = [:]
         if isManifest {
-            call.headers = ["Accept": descriptor.mediaType.rawValue]
+            headers = ["Accept": descriptor.mediaType.rawValue]
         } else if start > 0 {
-            call.headers = ["Range": "bytes=\(start)-"]
+            headers = ["Range": "bytes=\(start)-"]
         }
-        let answer = try await client.requester.send(call, to: endpoint)
+        let answer: Answer
+        switch place {
+        case .endpoint(let endpoint):
+            let path = "\(isManifest ? "manifests" : "blobs")/\(descriptor.digest)"
+            answer = try await client.requester.send(
+                Requester.Call(method: .GET, target: .path(path), headers: headers), to: endpoint)
+        case .url(let url):
+            answer = try await client.requester.transport.send(
+                Transport.Request(method: .GET, address: url, headers: headers))
+        }
         address = answer.address
         switch answer.status {
         case 200: received = 0
