@@ -19,6 +19,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0", traits: []),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2", traits: []),
     ],
     targets: [
         // C libraries of the system, and our own shim for calls that Glibc's module map hides.
@@ -47,17 +50,37 @@ let package = Package(
         .target(
             name: "Images", dependencies: ["OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL"]),
         .target(
+            name: "Containers",
+            dependencies: [
+                "OCI", "Archive", "Linux", "Snapshots", .product(name: "Subprocess", package: "swift-subprocess"),
+            ]),
+        .target(
+            name: "RegistryServer",
+            dependencies: [
+                "OCI", "Linux", "Content", "SQL", "RegistryClient",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
+        .target(
             name: "Commands",
             dependencies: [
-                "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL", "Images",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL", "Images", "Containers",
+                "RegistryServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(name: "strata", dependencies: ["Commands"]),
 
         .target(
             name: "TestSupport",
             dependencies: [
-                "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL", "Images", "Commands",
+                "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL", "Images", "Containers",
+                "RegistryServer", "Commands",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -75,6 +98,8 @@ let tests: [String: [Target.Dependency]] = [
     "RegistryClientTests": ["RegistryClient", "OCI", "Content"],
     "SQLTests": ["SQL"],
     "ImagesTests": ["Images", "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL"],
+    "ContainersTests": ["Containers", "OCI", "Archive", "Linux", "Snapshots"],
+    "RegistryServerTests": ["RegistryServer", "OCI", "Linux", "Content", "SQL", "RegistryClient"],
     "CommandsTests": ["Commands", "OCI", "Images"],
     "EndToEndTests": ["OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "Images"],
 ]
@@ -84,8 +109,10 @@ for (name, dependencies) in tests.sorted(by: { $0.key < $1.key }) {
 
 for target in package.targets where [.regular, .executable, .test].contains(target.type) && target.name != "CLinux" {
     var settings = target.swiftSettings ?? []
-    settings += ["ExistentialAny", "MemberImportVisibility", "InternalImportsByDefault", "NonisolatedNonsendingByDefault"]
-        .map { .enableUpcomingFeature($0) }
+    settings += [
+        "ExistentialAny", "MemberImportVisibility", "InternalImportsByDefault", "NonisolatedNonsendingByDefault",
+    ]
+    .map { .enableUpcomingFeature($0) }
     settings += [.treatAllWarnings(as: .error), .treatWarning("DeprecatedDeclaration", as: .warning)]
     if target.type != .test { settings.append(.strictMemorySafety()) }
     target.swiftSettings = settings

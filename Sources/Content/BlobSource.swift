@@ -73,7 +73,8 @@ extension BlobSource {
     ///   - limit: the most bytes it may have.
     public func readAll(_ descriptor: Descriptor, limit: Int) async throws -> [UInt8] {
         if descriptor.size > Int64(limit) {
-            throw DocumentError.tooLarge(kind: "\(descriptor.mediaType)", bytes: Int(clamping: descriptor.size), limit: limit)
+            throw DocumentError.tooLarge(
+                kind: "\(descriptor.mediaType)", bytes: Int(clamping: descriptor.size), limit: limit)
         }
         let reader = try await open(descriptor, from: 0)
         var bytes: [UInt8] = []

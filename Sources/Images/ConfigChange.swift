@@ -1,9 +1,10 @@
+package import OCI
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-package import OCI
 
 /// One Dockerfile instruction of `import --change` (and later `commit --change`), applied to a container config.
 ///
@@ -21,11 +22,13 @@ package struct ConfigChange: Sendable {
         instruction = word.uppercased()
         rest = String(line[word.endIndex...].drop { $0.isWhitespace })
         let known = [
-            "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
+            "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "ONBUILD", "STOPSIGNAL", "USER", "VOLUME",
+            "WORKDIR",
         ]
         guard known.contains(instruction) else {
             throw ImageError(
-                .invalid, "\(word) is not a valid change command", hint: "the instructions are \(known.joined(separator: ", "))")
+                .invalid, "\(word) is not a valid change command",
+                hint: "the instructions are \(known.joined(separator: ", "))")
         }
         if rest.isEmpty { throw ImageError(.invalid, "\(instruction) requires at least one argument") }
     }
@@ -42,9 +45,11 @@ package struct ConfigChange: Sendable {
                 list.append("\(name)=\(value)")
                 config.env = list
             }
-        case "LABEL": for (name, value) in try pairs() { config.labels = (config.labels ?? [:]).merging([name: value]) { $1 } }
+        case "LABEL":
+            for (name, value) in try pairs() { config.labels = (config.labels ?? [:]).merging([name: value]) { $1 } }
         case "EXPOSE": for port in try words() { try expose(port, in: &config) }
-        case "VOLUME": for path in try list() { config.volumes = (config.volumes ?? [:]).merging([path: .init()]) { $1 } }
+        case "VOLUME":
+            for path in try list() { config.volumes = (config.volumes ?? [:]).merging([path: .init()]) { $1 } }
         case "USER": config.user = try one()
         case "WORKDIR":
             let path = try one()
@@ -59,12 +64,16 @@ package struct ConfigChange: Sendable {
 
     /// A JSON array is taken as it is; anything else runs under the shell.
     private func command() throws -> [String] {
-        if rest.hasPrefix("["), let array = try? JSONDecoder().decode([String].self, from: Data(rest.utf8)) { return array }
+        if rest.hasPrefix("["), let array = try? JSONDecoder().decode([String].self, from: Data(rest.utf8)) {
+            return array
+        }
         return ["/bin/sh", "-c", rest]
     }
 
     private func list() throws -> [String] {
-        if rest.hasPrefix("["), let array = try? JSONDecoder().decode([String].self, from: Data(rest.utf8)) { return array }
+        if rest.hasPrefix("["), let array = try? JSONDecoder().decode([String].self, from: Data(rest.utf8)) {
+            return array
+        }
         return try words()
     }
 
@@ -84,7 +93,8 @@ package struct ConfigChange: Sendable {
         }
         return try all.map { word in
             guard let equals = word.firstIndex(of: "="), equals > word.startIndex else {
-                throw ImageError(.invalid, "Syntax error - can't find = in \"\(word)\". Must be of the form: name=value")
+                throw ImageError(
+                    .invalid, "Syntax error - can't find = in \"\(word)\". Must be of the form: name=value")
             }
             return (String(word[..<equals]), String(word[word.index(after: equals)...]))
         }
@@ -97,7 +107,9 @@ package struct ConfigChange: Sendable {
         guard ["tcp", "udp", "sctp"].contains(proto), (1...2).contains(bounds.count), let low = bounds[0],
             let high = bounds[bounds.count - 1], low >= 1, low <= high, high <= 65535
         else { throw ImageError(.invalid, "invalid containerPort: \(text)") }
-        for port in low...high { config.exposedPorts = (config.exposedPorts ?? [:]).merging(["\(port)/\(proto)": .init()]) { $1 } }
+        for port in low...high {
+            config.exposedPorts = (config.exposedPorts ?? [:]).merging(["\(port)/\(proto)": .init()]) { $1 }
+        }
     }
 
     private func healthcheck() throws -> ContainerConfig.Healthcheck {
@@ -173,7 +185,9 @@ package struct ConfigChange: Sendable {
                 started = true
             }
         }
-        if quote != nil || escaped { throw ImageError(.invalid, "\(instruction): unexpected end of statement, a quote is open") }
+        if quote != nil || escaped {
+            throw ImageError(.invalid, "\(instruction): unexpected end of statement, a quote is open")
+        }
         if started { result.append(word) }
         return result
     }

@@ -16,7 +16,9 @@ extension ImageFilter {
         self.init()
         for term in terms {
             guard let equals = term.firstIndex(of: "=") else {
-                throw ImageError(.invalid, "invalid argument \"\(term)\" for \"-f, --filter\" flag: invalid filter '\(term)': want name=value")
+                throw ImageError(
+                    .invalid,
+                    "invalid argument \"\(term)\" for \"-f, --filter\" flag: invalid filter '\(term)': want name=value")
             }
             var key = term[..<equals].lowercased().trimmed
             let value = term[term.index(after: equals)...].trimmed
@@ -31,7 +33,9 @@ extension ImageFilter {
             case ("since", .list): since.append(value)
             case ("reference", .list): references.append(value)
             default:
-                let known = verb == .list ? "dangling, before, since, label, reference, until" : "dangling, label, label!, until"
+                let known =
+                    verb == .list
+                    ? "dangling, before, since, label, reference, until" : "dangling, label, label!, until"
                 throw ImageError(.invalid, "invalid filter '\(key)'", hint: "the filters here are \(known)")
             }
         }
@@ -41,7 +45,8 @@ extension ImageFilter {
         switch text.lowercased() {
         case "1", "true", "t": true
         case "0", "false", "f": false
-        default: throw ImageError(.invalid, "invalid value for filter '\(key)': \"\(text)\"", hint: "want true or false")
+        default:
+            throw ImageError(.invalid, "invalid value for filter '\(key)': \"\(text)\"", hint: "want true or false")
         }
     }
 
@@ -49,7 +54,8 @@ extension ImageFilter {
     static func time(_ text: String, now: Int64) throws -> Int64 {
         if let seconds = Int64(text.prefix { $0 != "." }), seconds >= 0 { return seconds }
         if let duration = goDuration(text), duration.magnitude < 1e12 { return now - Int64(duration) }
-        let zoned = text.contains("T") && !text.hasSuffix("Z") && !text.dropFirst(11).contains(where: { "+-".contains($0) })
+        let zoned =
+            text.contains("T") && !text.hasSuffix("Z") && !text.dropFirst(11).contains(where: { "+-".contains($0) })
         let candidates = text.contains("T") ? [zoned ? text + "Z" : text] : [text + "T00:00:00Z"]
         for candidate in candidates {
             if let seconds = secondsSince1970(rfc3339: candidate) { return seconds }

@@ -6,7 +6,9 @@ package func attribute(_ name: String, of path: String) throws(SystemError) -> [
     var size = 256
     while true {
         var buffer = [UInt8](repeating: 0, count: size)
-        let count = unsafe buffer.withUnsafeMutableBytes { unsafe clinux_getxattr(path, name, $0.baseAddress, $0.count) }
+        let count = unsafe buffer.withUnsafeMutableBytes {
+            unsafe clinux_getxattr(path, name, $0.baseAddress, $0.count)
+        }
         if count == -ENODATA || count == -EOPNOTSUPP { return nil }
         if count == -ERANGE, size < 1 << 20 {
             size *= 4
@@ -22,14 +24,18 @@ package func attributeNames(of path: String) throws(SystemError) -> [String] {
     var size = 1024
     while true {
         var buffer = [CChar](repeating: 0, count: size)
-        let count = unsafe buffer.withUnsafeMutableBufferPointer { unsafe clinux_listxattr(path, $0.baseAddress, $0.count) }
+        let count = unsafe buffer.withUnsafeMutableBufferPointer {
+            unsafe clinux_listxattr(path, $0.baseAddress, $0.count)
+        }
         if count == -EOPNOTSUPP { return [] }
         if count == -ERANGE, size < 1 << 20 {
             size *= 4
             continue
         }
         try check(count, "list attributes of", path)
-        return buffer.prefix(count).split(separator: 0).map { String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self) }
+        return buffer.prefix(count).split(separator: 0).map {
+            String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
     }
 }
 
@@ -40,7 +46,9 @@ package func setAttribute(_ name: String, _ value: [UInt8], of path: String) thr
 }
 
 /// Sets modification and access time, of a symbolic link itself.
-package func setTime(_ seconds: Int64, _ nanoseconds: UInt32, of path: String, in directory: Int32 = AT_FDCWD) throws(SystemError) {
+package func setTime(_ seconds: Int64, _ nanoseconds: UInt32, of path: String, in directory: Int32 = AT_FDCWD)
+    throws(SystemError)
+{
     try unsafe check(clinux_utimensat(directory, path, seconds, nanoseconds), "set the time of", path)
 }
 

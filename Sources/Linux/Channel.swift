@@ -108,7 +108,9 @@ package final class Channel<Element: Sendable>: Sendable {
     private func poll() throws -> Polled {
         let (polled, waiting) = try monitor.withLock { state in
             if let failure = state.failure { throw failure }
-            if state.elements.isEmpty { return (state.finished ? Polled.end : .empty, [CheckedContinuation<Void, Never>]()) }
+            if state.elements.isEmpty {
+                return (state.finished ? Polled.end : .empty, [CheckedContinuation<Void, Never>]())
+            }
             let element = state.elements.removeFirst()
             defer { state.senders = [] }
             return (.element(element), state.senders)

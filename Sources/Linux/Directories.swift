@@ -24,7 +24,8 @@ package func rename(_ old: String, to new: String) throws(SystemError) {
 
 /// Renames, failing where the new path exists.
 package func renameNew(_ old: String, to new: String) throws(SystemError) {
-    try unsafe check(clinux_renameat2(AT_FDCWD, old, AT_FDCWD, new, 1 /* RENAME_NOREPLACE */), "rename to `\(new)`", old)
+    try unsafe check(
+        clinux_renameat2(AT_FDCWD, old, AT_FDCWD, new, 1 /* RENAME_NOREPLACE */), "rename to `\(new)`", old)
 }
 
 /// Removes a file; one that is gone already is fine.
@@ -81,7 +82,9 @@ package func parent(of path: String) -> String {
 package func uniqueSuffix() -> String { String(UInt64.random(in: .min ... .max), radix: 36) }
 
 /// The names in a directory, `.` and `..` left out, unsorted, as raw bytes.
-package func namesBytes(in directory: borrowing OwnedDescriptor, _ subject: String = "directory") throws(SystemError) -> [[UInt8]] {
+package func namesBytes(in directory: borrowing OwnedDescriptor, _ subject: String = "directory") throws(SystemError)
+    -> [[UInt8]]
+{
     var names: [[UInt8]] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     lseek(directory.raw, 0, SEEK_SET)
@@ -129,7 +132,9 @@ private func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescripto
     let path = name.map { CChar(bitPattern: $0) } + [0]
     let subject = { String(decoding: name, as: UTF8.self) }
     if unsafe unlinkat(directory.raw, path, 0) == 0 || errno == ENOENT { return }
-    guard errno == EISDIR || errno == EPERM else { throw SystemError(errno: errno, operation: "remove", subject: subject()) }
+    guard errno == EISDIR || errno == EPERM else {
+        throw SystemError(errno: errno, operation: "remove", subject: subject())
+    }
     // 4096 bytes of path cannot name more than 2048 levels.
     guard depth < 2100 else { throw SystemError(errno: ELOOP, operation: "remove", subject: subject()) }
     let raw = unsafe openat(directory.raw, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)

@@ -3,7 +3,9 @@ import Glibc
 
 /// What `statx` says of a file.
 package struct FileStatus: Sendable, Hashable {
-    package enum Kind: Sendable, Hashable { case regular, directory, symbolicLink, characterDevice, blockDevice, fifo, socket }
+    package enum Kind: Sendable, Hashable {
+        case regular, directory, symbolicLink, characterDevice, blockDevice, fifo, socket
+    }
 
     package var kind: Kind
     /// Permission bits with setuid, setgid and sticky.

@@ -17,14 +17,17 @@ package func wallClockSeconds() -> Int64 { Int64(Glibc.time(nil)) }
 
 /// The kernel's release, `6.12.1-amd64`, and its two leading numbers.
 package func kernelRelease() -> (text: String, major: Int, minor: Int) {
-    let text = (try? readFile("/proc/sys/kernel/osrelease", limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let text =
+        (try? readFile("/proc/sys/kernel/osrelease", limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     let numbers = text.split { $0 == "." || $0 == "-" }.prefix(2).map { Int($0) ?? 0 }
     return (String(text.prefix { $0 != "\n" }), numbers.first ?? 0, numbers.count > 1 ? numbers[1] : 0)
 }
 
 /// The identity of this boot: what the run directory caches is true only within one.
 package func bootIdentity() -> String {
-    (try? readFile("/proc/sys/kernel/random/boot_id", limit: 256)).map { String(decoding: $0.prefix(36), as: UTF8.self) } ?? ""
+    (try? readFile("/proc/sys/kernel/random/boot_id", limit: 256)).map {
+        String(decoding: $0.prefix(36), as: UTF8.self)
+    } ?? ""
 }
 
 /// The effective user's ID.

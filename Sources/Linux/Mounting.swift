@@ -30,7 +30,9 @@ package enum MountOption: Sendable {
 ///   - kind: the kernel's name: `erofs`, `overlay`, `tmpfs`.
 ///   - options: applied in order.
 ///   - readOnly: of the mount.
-package func makeFileSystem(_ kind: String, _ options: [MountOption], readOnly: Bool) throws(SystemError) -> DetachedMount {
+package func makeFileSystem(_ kind: String, _ options: [MountOption], readOnly: Bool) throws(SystemError)
+    -> DetachedMount
+{
     let context = unsafe OwnedDescriptor(owning: try check(clinux_fsopen(kind), "open file system", kind))
     func configure(_ result: Int32, _ what: String) throws(SystemError) {
         if result < 0 {
@@ -64,7 +66,8 @@ private func kernelMessage(_ context: borrowing OwnedDescriptor) -> String? {
 /// A detached copy of a mount that is attached somewhere.
 package func cloneMount(at path: String) throws(SystemError) -> DetachedMount {
     unsafe DetachedMount(
-        descriptor: OwnedDescriptor(owning: try check(clinux_open_tree(AT_FDCWD, path, 1 /* OPEN_TREE_CLONE */), "open mount", path)))
+        descriptor: OwnedDescriptor(
+            owning: try check(clinux_open_tree(AT_FDCWD, path, 1 /* OPEN_TREE_CLONE */), "open mount", path)))
 }
 
 /// Detaches the mount at a path.

@@ -52,7 +52,8 @@ package enum OpenMode: Sendable {
 }
 
 /// Opens a path; relative ones from the working directory.
-package func open(_ path: String, _ mode: OpenMode, permissions: UInt32 = 0o644) throws(SystemError) -> OwnedDescriptor {
+package func open(_ path: String, _ mode: OpenMode, permissions: UInt32 = 0o644) throws(SystemError) -> OwnedDescriptor
+{
     unsafe OwnedDescriptor(owning: try check(clinux_open(AT_FDCWD, path, mode.flags, permissions), "open", path))
 }
 
@@ -131,7 +132,8 @@ package func preadFull(
 ) throws(SystemError) -> Int {
     var done = 0
     while done < buffer.count {
-        let count = unsafe Glibc.pread(fd, buffer.baseAddress.map { unsafe $0 + done }, buffer.count - done, off_t(offset) + off_t(done))
+        let count = unsafe Glibc.pread(
+            fd, buffer.baseAddress.map { unsafe $0 + done }, buffer.count - done, off_t(offset) + off_t(done))
         if count < 0, errno == EINTR { continue }
         try checkErrno(count, "read", subject)
         if count == 0 { break }

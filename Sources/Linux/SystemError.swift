@@ -5,7 +5,8 @@ import Glibc
 package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What callers tell apart.
     package enum Kind: Sendable, Equatable {
-        case notFound, exists, permission, noSpace, readOnly, notEmpty, notSupported, wouldBlock, crossDevice, busy, other
+        case notFound, exists, permission, noSpace, readOnly, notEmpty, notSupported, wouldBlock, crossDevice, busy,
+            other
     }
 
     /// The positive error number.
@@ -51,7 +52,9 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
 func check<Value: SignedInteger>(
     _ result: Value, _ operation: @autoclosure () -> String, _ subject: @autoclosure () -> String
 ) throws(SystemError) -> Value {
-    if result < 0 { throw SystemError(errno: Int32(truncatingIfNeeded: -result), operation: operation(), subject: subject()) }
+    if result < 0 {
+        throw SystemError(errno: Int32(truncatingIfNeeded: -result), operation: operation(), subject: subject())
+    }
     return result
 }
 

@@ -108,7 +108,8 @@ public enum DigestError: Error, Equatable, CustomStringConvertible {
     /// A sentence for people.
     public var description: String {
         switch self {
-        case .malformed(let text): "invalid digest `\(text)`: want sha256: and 64, or sha512: and 128, lower-case hex digits"
+        case .malformed(let text):
+            "invalid digest `\(text)`: want sha256: and 64, or sha512: and 128, lower-case hex digits"
         case .unsupportedAlgorithm(let name): "unsupported digest algorithm `\(name)`: want sha256 or sha512"
         }
     }

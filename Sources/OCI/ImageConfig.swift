@@ -87,7 +87,9 @@ public struct ImageConfig: Sendable, Hashable, Codable {
     }
 
     /// Makes a config.
-    public init(platform: Platform, rootfs: RootFS, created: String?, config: ContainerConfig? = nil, history: [History]? = nil) {
+    public init(
+        platform: Platform, rootfs: RootFS, created: String?, config: ContainerConfig? = nil, history: [History]? = nil
+    ) {
         architecture = platform.architecture
         variant = platform.variant
         os = platform.os
@@ -115,7 +117,9 @@ public struct ImageConfig: Sendable, Hashable, Codable {
     }
 
     /// The platform the image is for.
-    public var platform: Platform { Platform(os: os, architecture: architecture, variant: variant, osVersion: osVersion) }
+    public var platform: Platform {
+        Platform(os: os, architecture: architecture, variant: variant, osVersion: osVersion)
+    }
 
     /// Parses a config and checks it against its manifest: a layer without a diffID, or the reverse, cannot be verified.
     ///

@@ -113,7 +113,9 @@ public enum ManifestDocument: Sendable {
         let document = try Document<Manifest>(parsing: bytes, kind: "manifest", limit: Limits.manifestBytes)
         if document.value.schemaVersion != 2 { throw .invalid("manifest schema version is not 2") }
         if document.value.layers.count > Limits.layers {
-            throw .invalid("the image has \(document.value.layers.count) layers, more than the \(Limits.layers) that a kernel can stack")
+            throw .invalid(
+                "the image has \(document.value.layers.count) layers, more than the \(Limits.layers) that a kernel can stack"
+            )
         }
         return document
     }

@@ -59,7 +59,8 @@ public struct MediaType: Hashable, Sendable, RawRepresentable, Codable, CustomSt
     }
     /// A file system layer of either family.
     public var isLayer: Bool {
-        rawValue.hasPrefix("application/vnd.oci.image.layer.") || rawValue.hasPrefix("application/vnd.docker.image.rootfs.")
+        rawValue.hasPrefix("application/vnd.oci.image.layer.")
+            || rawValue.hasPrefix("application/vnd.docker.image.rootfs.")
     }
 
     /// What a client that wants a manifest says it accepts.

@@ -51,10 +51,13 @@ public struct Platform: Hashable, Sendable, Codable, CustomStringConvertible {
         let allowed = { (part: String) in
             !part.isEmpty
                 && part.utf8.allSatisfy {
-                    (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || "_.-".utf8.contains($0)
+                    (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0)
+                        || "_.-".utf8.contains($0)
                 }
         }
-        guard (1...3).contains(parts.count), parts.allSatisfy(allowed), text.utf8.count <= 128 else { throw .malformed(text) }
+        guard (1...3).contains(parts.count), parts.allSatisfy(allowed), text.utf8.count <= 128 else {
+            throw .malformed(text)
+        }
         if parts.count == 1 {
             let word = parts[0].lowercased()
             if Self.knownSystems.contains(word) || word == "macos" {
@@ -120,7 +123,9 @@ public struct Platform: Hashable, Sendable, Codable, CustomStringConvertible {
             list += variants.map { Platform(os: me.os, architecture: architecture, variant: $0) }
         }
         func older(than variant: String?, floor: Int) -> [String?] {
-            guard let variant, let number = Int(variant.dropFirst().prefix { $0 != "." }), number > floor else { return [] }
+            guard let variant, let number = Int(variant.dropFirst().prefix { $0 != "." }), number > floor else {
+                return []
+            }
             return (floor..<number).reversed().map { "v\($0)" }
         }
         switch me.architecture {
@@ -161,7 +166,8 @@ public struct Platform: Hashable, Sendable, Codable, CustomStringConvertible {
     }
 
     private static let knownSystems: Set<String> = [
-        "aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd", "plan9",
+        "aix", "android", "darwin", "dragonfly", "freebsd", "illumos", "ios", "js", "linux", "netbsd", "openbsd",
+        "plan9",
         "solaris", "wasip1", "windows", "zos",
     ]
     private static let knownArchitectures: Set<String> = [
@@ -180,7 +186,8 @@ public enum PlatformError: Error, Equatable, CustomStringConvertible {
     /// A sentence for people.
     public var description: String {
         switch self {
-        case .malformed(let text): "`\(text.prefix(140))`: invalid platform: want os[/arch[/variant]], as in linux/arm64/v8"
+        case .malformed(let text):
+            "`\(text.prefix(140))`: invalid platform: want os[/arch[/variant]], as in linux/arm64/v8"
         case .unknown(let text): "`\(text)`: unknown operating system or architecture: invalid argument"
         }
     }

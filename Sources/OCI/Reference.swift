@@ -83,7 +83,9 @@ public struct Reference: Hashable, Sendable {
         return with(validTag: tag)
     }
 
-    private func with(validTag tag: String) -> Reference { Reference(domain: domain, path: path, tag: tag, digest: nil) }
+    private func with(validTag tag: String) -> Reference {
+        Reference(domain: domain, path: path, tag: tag, digest: nil)
+    }
 
     /// The same repository at a digest, without a tag.
     public func with(digest: Digest) -> Reference { Reference(domain: domain, path: path, tag: nil, digest: digest) }
@@ -94,7 +96,8 @@ public struct Reference: Hashable, Sendable {
         var path = String(name)
         if let slash = name.firstIndex(of: "/") {
             let first = name[..<slash]
-            if first.contains(where: { $0 == "." || $0 == ":" }) || first == "localhost" || first.lowercased() != first {
+            if first.contains(where: { $0 == "." || $0 == ":" }) || first == "localhost" || first.lowercased() != first
+            {
                 domain = String(first)
                 path = String(name[name.index(after: slash)...])
             }
@@ -105,13 +108,17 @@ public struct Reference: Hashable, Sendable {
     }
 
     private static func isHexDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) || (97...102).contains(byte) }
-    private static func isLowerAlphanumeric(_ byte: UInt8) -> Bool { (48...57).contains(byte) || (97...122).contains(byte) }
+    private static func isLowerAlphanumeric(_ byte: UInt8) -> Bool {
+        (48...57).contains(byte) || (97...122).contains(byte)
+    }
     private static func isAlphanumeric(_ byte: UInt8) -> Bool { isLowerAlphanumeric(byte) || (65...90).contains(byte) }
 
     /// `[\w][\w.-]{0,127}`.
     static func isTag(_ text: Substring) -> Bool {
         let bytes = Array(text.utf8)
-        guard (1...128).contains(bytes.count), isAlphanumeric(bytes[0]) || bytes[0] == UInt8(ascii: "_") else { return false }
+        guard (1...128).contains(bytes.count), isAlphanumeric(bytes[0]) || bytes[0] == UInt8(ascii: "_") else {
+            return false
+        }
         return bytes.allSatisfy { isAlphanumeric($0) || "_.-".utf8.contains($0) }
     }
 

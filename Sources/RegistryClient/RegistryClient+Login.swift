@@ -33,7 +33,8 @@ extension RegistryClient {
             let verified = try await self.requester.sendPlain(ping, to: endpoint, authorization: reply.authorization)
             guard verified.status == 200 else { throw try await verified.failure(.token) }
             try await verified.drain()
-            return LoginOutcome(credential: reply.refreshToken.map { .identityToken($0) } ?? credential, wasChecked: true)
+            return LoginOutcome(
+                credential: reply.refreshToken.map { .identityToken($0) } ?? credential, wasChecked: true)
         }
     }
 }

@@ -71,13 +71,15 @@ extension RegistryClient {
             try await Retry.run(configuration) {
                 let call = Requester.Call(
                     method: .PUT, target: .path("manifests/\(reference.manifestName)"),
-                    headers: ["Content-Type": mediaType.rawValue], body: .bytes(ByteBuffer(bytes: bytes)), action: .pullPush)
+                    headers: ["Content-Type": mediaType.rawValue], body: .bytes(ByteBuffer(bytes: bytes)),
+                    action: .pullPush)
                 let answer = try await self.requester.send(call, to: endpoint)
                 guard answer.status == 201 || answer.status == 200 || answer.status == 202 else {
                     throw try await answer.failure(.repository)
                 }
                 try await answer.drain()
-                if let text = answer.headers.first(name: "Docker-Content-Digest"), let stored = try? Digest(parsing: text),
+                if let text = answer.headers.first(name: "Docker-Content-Digest"),
+                    let stored = try? Digest(parsing: text),
                     stored.algorithm == digest.algorithm, stored != digest
                 {
                     throw answer.invalid("the registry stored the manifest as \(stored), not \(digest)")

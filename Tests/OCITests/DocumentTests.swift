@@ -46,7 +46,8 @@ import Testing
         let deep = String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000)
         #expect(throws: DocumentError.tooDeep) { _ = try parse(#"{"a":\#(deep)}"#) }
         // Brackets inside strings do not nest.
-        let quoted = #"{"schemaVersion":2,"config":\#(Self.config),"layers":[],"x":"\#(String(repeating: "[\\\"", count: 100))"}"#
+        let quoted =
+            #"{"schemaVersion":2,"config":\#(Self.config),"layers":[],"x":"\#(String(repeating: "[\\\"", count: 100))"}"#
         #expect(throws: Never.self) { _ = try parse(quoted) }
     }
 
@@ -55,7 +56,9 @@ import Testing
         #expect(throws: DocumentError.self) { _ = try parse(long) }
         let layer = #"{"mediaType":"\#(MediaType.ociLayer)","digest":"\#(Self.digest)","size":1}"#
         let many = Array(repeating: layer, count: Limits.layers + 1).joined(separator: ",")
-        #expect(throws: DocumentError.self) { _ = try parse(#"{"schemaVersion":2,"config":\#(Self.config),"layers":[\#(many)]}"#) }
+        #expect(throws: DocumentError.self) {
+            _ = try parse(#"{"schemaVersion":2,"config":\#(Self.config),"layers":[\#(many)]}"#)
+        }
     }
 
     @Test func configNeedsADiffIDForEveryLayer() throws {

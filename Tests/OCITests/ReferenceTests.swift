@@ -56,7 +56,9 @@ import Testing
 
     @Test func tagsAreBounded() throws {
         _ = try Reference(parsing: "a:" + String(repeating: "t", count: 128))
-        #expect(throws: ReferenceError.invalidFormat) { _ = try Reference(parsing: "a:" + String(repeating: "t", count: 129)) }
+        #expect(throws: ReferenceError.invalidFormat) {
+            _ = try Reference(parsing: "a:" + String(repeating: "t", count: 129))
+        }
     }
 
     @Test func latestOnlyWhereNothingStands() throws {
@@ -76,8 +78,10 @@ import Testing
         #expect(hasher.finalize().description.hasPrefix("sha512:ddaf35a193617abacc417349ae204131"))
     }
 
-    @Test(arguments: ["", "sha256", "sha256:", "sha256:00", "sha256:" + String(repeating: "G", count: 64),
-        "sha256:" + String(repeating: "A", count: 64), "sha256:../" + String(repeating: "a", count: 61)])
+    @Test(arguments: [
+        "", "sha256", "sha256:", "sha256:00", "sha256:" + String(repeating: "G", count: 64),
+        "sha256:" + String(repeating: "A", count: 64), "sha256:../" + String(repeating: "a", count: 61),
+    ])
     func malformed(_ text: String) {
         #expect(throws: DigestError.self) { _ = try Digest(parsing: text) }
     }

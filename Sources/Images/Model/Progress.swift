@@ -1,4 +1,3 @@
-
 /// What a long operation tells while it works. Front ends render it; docker's words are made here once, in `LayerStatus`.
 package enum ProgressEvent: Sendable, Equatable {
     /// A line of its own: `3.15: Pulling from library/alpine`, `Status: …`, `Digest: …`.

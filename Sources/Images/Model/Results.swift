@@ -277,7 +277,9 @@ package struct UndoEntry: Sendable, Equatable {
 
 /// An entry of a layer or of a merged tree, for `image files` and `image diff`.
 package struct FileEntry: Sendable, Equatable {
-    package enum Kind: String, Sendable { case file, directory, symlink, hardlink, character, block, fifo, socket, whiteout }
+    package enum Kind: String, Sendable {
+        case file, directory, symlink, hardlink, character, block, fifo, socket, whiteout
+    }
 
     /// Absolute path in the image, as bytes decoded for showing.
     package var path: String

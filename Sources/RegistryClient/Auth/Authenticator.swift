@@ -65,7 +65,8 @@ final class Authenticator: Sendable {
         switch method {
         case .basic: return try await credential(for: registry).flatMap(Self.basic)
         case .bearer(let server):
-            return try await token(server, registry: registry, origin: origin, scopes: Set(scopes.map(\.description))).header
+            return try await token(server, registry: registry, origin: origin, scopes: Set(scopes.map(\.description)))
+                .header
         }
     }
 
@@ -109,7 +110,9 @@ final class Authenticator: Sendable {
     }
 
     private func realmAddress(_ text: String, answer: Answer) throws -> WebAddress {
-        guard let realm = WebAddress(parsing: text) else { throw answer.invalid("the challenge's realm is no http or https URL") }
+        guard let realm = WebAddress(parsing: text) else {
+            throw answer.invalid("the challenge's realm is no http or https URL")
+        }
         if answer.address.origin.scheme == .https, realm.origin.scheme == .http {
             throw answer.invalid("refused to ask for a token over http for a registry that is served over https")
         }
@@ -141,7 +144,8 @@ final class Authenticator: Sendable {
     func credentialFailure(for registry: String) -> RegistryError? { state.withLock { $0.failures[registry] } }
 
     /// Answers a 401 with a credential that is being tried out, past everything that is kept.
-    func login(_ answer: Answer, credential: Credential) async throws -> (authorization: Secret, refreshToken: Secret?) {
+    func login(_ answer: Answer, credential: Credential) async throws -> (authorization: Secret, refreshToken: Secret?)
+    {
         let challenges = Self.challenges(of: answer)
         if let bearer = challenges.first(where: { $0.scheme == "bearer" }), let realm = bearer.parameters["realm"] {
             let server = TokenServer(
@@ -151,7 +155,9 @@ final class Authenticator: Sendable {
             ).send(over: transport, clock: clock)
             return (token.header, token.refreshToken)
         }
-        if challenges.contains(where: { $0.scheme == "basic" }), let header = Self.basic(credential) { return (header, nil) }
+        if challenges.contains(where: { $0.scheme == "basic" }), let header = Self.basic(credential) {
+            return (header, nil)
+        }
         throw answer.invalid("the registry asks for a kind of login that is not known here")
     }
 

@@ -9,7 +9,8 @@ enum Base64 {
         while index < bytes.count {
             let left = bytes.count - index
             let group =
-                Int(bytes[index]) << 16 | (left > 1 ? Int(bytes[index + 1]) << 8 : 0) | (left > 2 ? Int(bytes[index + 2]) : 0)
+                Int(bytes[index]) << 16 | (left > 1 ? Int(bytes[index + 1]) << 8 : 0)
+                | (left > 2 ? Int(bytes[index + 2]) : 0)
             text.append(digits[group >> 18])
             text.append(digits[group >> 12 & 63])
             text.append(left > 1 ? digits[group >> 6 & 63] : UInt8(ascii: "="))

@@ -51,7 +51,9 @@ struct TokenRequest: Sendable {
         let seconds = min(max(reply.expires_in ?? 60, 60), 86_400)
         return Token(
             header: Secret("Bearer \(text)"), expires: asked + .seconds(seconds * 0.9),
-            refreshToken: reply.refresh_token.flatMap { $0.isEmpty || $0.utf8.count > Self.tokenBytes ? nil : Secret($0) })
+            refreshToken: reply.refresh_token.flatMap {
+                $0.isEmpty || $0.utf8.count > Self.tokenBytes ? nil : Secret($0)
+            })
     }
 
     private var request: Transport.Request {

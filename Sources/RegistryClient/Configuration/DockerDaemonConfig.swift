@@ -32,7 +32,8 @@ struct DockerDaemonConfig: Sendable {
                         location: address.origin.authority + path, isInsecure: address.origin.scheme == .http))
             }
         } catch {
-            throw RegistryError(.configuration, "cannot use docker's daemon configuration: \(error)", hint: "mend `\(path)`")
+            throw RegistryError(
+                .configuration, "cannot use docker's daemon configuration: \(error)", hint: "mend `\(path)`")
         }
         return result
     }

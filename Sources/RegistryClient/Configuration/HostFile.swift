@@ -88,7 +88,8 @@ enum HostFile {
             unsafe unlink(temporary)
             throw error
         }
-        let directory = unsafe open(String(target[..<(target.lastIndex(of: "/") ?? target.startIndex)]), O_RDONLY | O_CLOEXEC)
+        let directory = unsafe open(
+            String(target[..<(target.lastIndex(of: "/") ?? target.startIndex)]), O_RDONLY | O_CLOEXEC)
         if directory >= 0 {
             fsync(directory)
             close(directory)

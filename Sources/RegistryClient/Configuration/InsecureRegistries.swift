@@ -25,7 +25,9 @@ struct InsecureRegistries: Sendable {
 
     private static func range(_ text: String) -> (network: UInt32, mask: UInt32)? {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let network = address(parts[0]), let bits = UInt32(parts[1]), bits <= 32 else { return nil }
+        guard parts.count == 2, let network = address(parts[0]), let bits = UInt32(parts[1]), bits <= 32 else {
+            return nil
+        }
         let mask: UInt32 = bits == 0 ? 0 : ~0 << (32 - bits)
         return (network & mask, mask)
     }

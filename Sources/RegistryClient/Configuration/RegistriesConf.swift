@@ -35,7 +35,8 @@ enum RegistriesConf {
             guard let bytes = try HostFile.contents(of: path, limit: limit) else { return [] }
             return try parse(String(decoding: bytes, as: UTF8.self), file: path)
         } catch {
-            throw RegistryError(.configuration, "cannot use the registry configuration: \(error)", hint: "mend `\(path)`")
+            throw RegistryError(
+                .configuration, "cannot use the registry configuration: \(error)", hint: "mend `\(path)`")
         }
     }
 
@@ -45,7 +46,9 @@ enum RegistriesConf {
             throw Problem(file: file, what: "the old format with `[registries.…]` is not supported: use `[[registry]]`")
         }
         guard let registries = root["registry"] else { return [] }
-        guard let tables = registries.tables else { throw Problem(file: file, what: "`registry` is no `[[registry]]` table") }
+        guard let tables = registries.tables else {
+            throw Problem(file: file, what: "`registry` is no `[[registry]]` table")
+        }
         return try tables.map { try rule($0, file: file) }
     }
 
@@ -78,7 +81,9 @@ enum RegistriesConf {
         rule.isBlocked = try flag(table, "blocked")
         let digestOnly = try flag(table, "mirror-by-digest-only")
         guard let mirrors = table["mirror"] else { return rule }
-        guard let tables = mirrors.tables else { throw Problem(file: file, what: "`mirror` is no `[[registry.mirror]]` table") }
+        guard let tables = mirrors.tables else {
+            throw Problem(file: file, what: "`mirror` is no `[[registry.mirror]]` table")
+        }
         rule.mirrors = try tables.map { table in
             guard let location = try text(table, "location"), !location.isEmpty else {
                 throw Problem(file: file, what: "a mirror of `\(prefix)` has no `location`")
@@ -87,7 +92,8 @@ enum RegistriesConf {
             if digestOnly { mirror.pulls = .digestOnly }
             if let word = table["pull-from-mirror"]?.string {
                 guard let pulls = Pulls(rawValue: word) else {
-                    throw Problem(file: file, what: "`pull-from-mirror` is `\(word)`: want all, digest-only or tag-only")
+                    throw Problem(
+                        file: file, what: "`pull-from-mirror` is `\(word)`: want all, digest-only or tag-only")
                 }
                 mirror.pulls = pulls
             }

@@ -70,7 +70,8 @@ final class RegistryRules: Sendable {
     }
 
     private func endpoint(at name: String) throws -> Endpoint {
-        guard let slash = name.firstIndex(of: "/"), let reference = try? Reference(parsing: name), reference.tag == nil else {
+        guard let slash = name.firstIndex(of: "/"), let reference = try? Reference(parsing: name), reference.tag == nil
+        else {
             throw RegistryError(
                 .configuration, "`\(name)` is no repository", hint: "mend the `location` in registries.conf")
         }

@@ -87,7 +87,9 @@ enum TOMLSubset {
                 // The tables below a new element are new ones.
                 defined = defined.filter { !$0.starts(with: path) }
             } else {
-                if !defined.insert(path).inserted { throw failure("table `\(path.joined(separator: "."))` stands twice") }
+                if !defined.insert(path).inserted {
+                    throw failure("table `\(path.joined(separator: "."))` stands twice")
+                }
                 try open(path, in: &root)
             }
             return path
@@ -96,7 +98,9 @@ enum TOMLSubset {
         private func open(_ path: [String], in table: inout [String: Value]) throws(ParseError) {
             guard let first = path.first else { return }
             let rest = Array(path.dropFirst())
-            try descend(first, in: &table) { (inner: inout [String: Value]) throws(ParseError) in try open(rest, in: &inner) }
+            try descend(first, in: &table) { (inner: inout [String: Value]) throws(ParseError) in
+                try open(rest, in: &inner)
+            }
         }
 
         private func insert(
@@ -135,7 +139,9 @@ enum TOMLSubset {
                 try body(&inner)
                 table[key] = .table(inner)
             case .array(var values):
-                guard let last = values.last, case .table(var inner) = last else { throw failure("`\(key)` is no table") }
+                guard let last = values.last, case .table(var inner) = last else {
+                    throw failure("`\(key)` is no table")
+                }
                 try body(&inner)
                 values[values.count - 1] = .table(inner)
                 table[key] = .array(values)
@@ -251,7 +257,8 @@ enum TOMLSubset {
         }
 
         private static func isBare(_ byte: UInt8) -> Bool {
-            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || "_-".utf8.contains(byte)
+            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+                || "_-".utf8.contains(byte)
         }
     }
 }

@@ -78,7 +78,7 @@ struct ChildProcess {
         unsafe posix_spawnattr_setflags(
             &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var pointers = unsafe ([name] + arguments).map { unsafe strdup($0) } + [nil]
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
         var pid: pid_t = 0
         let code = unsafe posix_spawnp(&pid, name, &actions, &attributes, &pointers, environ)
         if code != 0 { throw Failure.cannotStart(name, code) }
@@ -104,7 +104,8 @@ struct ChildProcess {
             ]
             let left = (deadline - ContinuousClock.now).components
             if left.seconds < 0 || left.attoseconds < 0 { throw Failure.timedOut(name, seconds: seconds) }
-            let ready = unsafe poll(&files, 3, Int32(clamping: left.seconds * 1000 + 1 + left.attoseconds / 1_000_000_000_000_000))
+            let ready = unsafe poll(
+                &files, 3, Int32(clamping: left.seconds * 1000 + 1 + left.attoseconds / 1_000_000_000_000_000))
             if ready <= 0 {
                 if ready < 0, errno != EINTR { throw Failure.cannotStart(name, errno) }
                 continue

@@ -70,7 +70,9 @@ struct CredentialHelper: Sendable {
         let result = try await run("list", [])
         if result.status != 0 { throw failure("list", text(result)) }
         do {
-            return try Document<[String: String]>(parsing: result.output, kind: "answer of `\(program)`", limit: 1 << 20).value
+            return try Document<[String: String]>(
+                parsing: result.output, kind: "answer of `\(program)`", limit: 1 << 20
+            ).value
         } catch { throw failure("list", "\(error)") }
     }
 
@@ -79,7 +81,8 @@ struct CredentialHelper: Sendable {
         let thread = NIOThreadPool(numberOfThreads: 1)
         thread.start()
         defer { thread.shutdownGracefully { _ in } }
-        let found = (searchPath ?? "").split(separator: ":").map { "\($0)/\(program)" }.first(where: HostFile.isExecutable)
+        let found = (searchPath ?? "").split(separator: ":").map { "\($0)/\(program)" }.first(
+            where: HostFile.isExecutable)
         let process = ChildProcess(name: found ?? program, arguments: [action], input: input)
         do {
             return try await thread.runIfActive { try process.run() }
@@ -96,6 +99,7 @@ struct CredentialHelper: Sendable {
     private func failure(_ action: String, _ said: String) -> RegistryError {
         RegistryError(
             .configuration, "credential helper `\(program) \(action)` failed: \(said)",
-            hint: "install `\(program)`, or take `\(name)` out of `credsStore` and `credHelpers` in docker's config.json")
+            hint:
+                "install `\(program)`, or take `\(name)` out of `credsStore` and `credHelpers` in docker's config.json")
     }
 }

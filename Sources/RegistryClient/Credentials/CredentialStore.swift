@@ -83,7 +83,8 @@ public struct CredentialStore: Sendable {
 
     private func checked(_ name: String, file: DockerConfigFile) throws -> CredentialHelper {
         guard let helper = CredentialHelper(name, searchPath: helperSearchPath) else {
-            throw RegistryError(.configuration, "`\(file.path)` names an invalid credential helper", hint: "mend `credsStore`")
+            throw RegistryError(
+                .configuration, "`\(file.path)` names an invalid credential helper", hint: "mend `credsStore`")
         }
         return helper
     }

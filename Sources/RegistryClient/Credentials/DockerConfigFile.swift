@@ -23,7 +23,8 @@ struct DockerConfigFile: Sendable {
             }
             root = try Document<JSONValue>(parsing: bytes, kind: "`\(path)`", limit: Self.limit).value
         } catch {
-            throw RegistryError(.configuration, "cannot use docker's configuration: \(error)", hint: "mend or remove `\(path)`")
+            throw RegistryError(
+                .configuration, "cannot use docker's configuration: \(error)", hint: "mend or remove `\(path)`")
         }
         guard root.object != nil else {
             throw RegistryError(.configuration, "`\(path)` is no JSON object", hint: "mend or remove it")
@@ -71,7 +72,9 @@ struct DockerConfigFile: Sendable {
     var servers: [String: String?] {
         (root["auths"]?.object ?? [:]).mapValues { entry in
             entry["auth"]?.string.flatMap(Base64.decode)
-                .flatMap { bytes in bytes.firstIndex(of: UInt8(ascii: ":")).map { String(decoding: bytes[..<$0], as: UTF8.self) } }
+                .flatMap { bytes in
+                    bytes.firstIndex(of: UInt8(ascii: ":")).map { String(decoding: bytes[..<$0], as: UTF8.self) }
+                }
         }
     }
 
@@ -116,7 +119,9 @@ struct DockerConfigFile: Sendable {
         if registry == Reference.defaultDomain {
             return [DockerHub.credentialKey, Reference.defaultDomain, "index.docker.io", DockerHub.host]
         }
-        return [registry, "https://\(registry)", "http://\(registry)", "https://\(registry)/", "https://\(registry)/v2/"]
+        return [
+            registry, "https://\(registry)", "http://\(registry)", "https://\(registry)/", "https://\(registry)/v2/",
+        ]
     }
 
     private static func host(of key: String) -> String {

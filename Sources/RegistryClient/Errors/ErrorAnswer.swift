@@ -105,7 +105,8 @@ extension RegistryError {
             found.append(ServerError(code: code, message: clean(entry.message ?? "", limit: 500)))
         }
         if found.isEmpty, let details = document.value.details {
-            found.append(ServerError(code: status == 401 ? "UNAUTHORIZED" : "DENIED", message: clean(details, limit: 500)))
+            found.append(
+                ServerError(code: status == 401 ? "UNAUTHORIZED" : "DENIED", message: clean(details, limit: 500)))
         }
         return found
     }

@@ -22,7 +22,9 @@ struct Answer: Sendable {
     /// Where the answer came from, after redirects.
     var address: WebAddress
 
-    var contentLength: Int64? { headers.first(name: "Content-Length").flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 } }
+    var contentLength: Int64? {
+        headers.first(name: "Content-Length").flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 }
+    }
 
     /// The whole body.
     ///
@@ -59,7 +61,9 @@ struct Answer: Sendable {
 
     /// Reads a small body to its end, so that the connection can serve again; a larger one closes it.
     func drain() async throws {
-        guard method != .HEAD, case .stream(let stream) = body, (contentLength ?? 0) <= Self.errorBodyLimit else { return }
+        guard method != .HEAD, case .stream(let stream) = body, (contentLength ?? 0) <= Self.errorBodyLimit else {
+            return
+        }
         var count = 0
         do {
             for try await buffer in stream {

@@ -25,7 +25,8 @@ enum RetryAfter {
             let year = number(parts[3], 4), year >= 1970
         else { return nil }
         let clock = parts[4].split(separator: ":", omittingEmptySubsequences: false)
-        guard clock.count == 3, let hour = number(clock[0], 2), hour < 24, let minute = number(clock[1], 2), minute < 60,
+        guard clock.count == 3, let hour = number(clock[0], 2), hour < 24, let minute = number(clock[1], 2),
+            minute < 60,
             let second = number(clock[2], 2), second <= 60
         else { return nil }
         // Days since 1970 of a date in the proleptic Gregorian calendar, with years that begin in March.

@@ -35,7 +35,8 @@ final class Transport: Sendable {
             redirectConfiguration: .disallow,
             timeout: .init(connect: TimeAmount(configuration.connectTimeout)),
             connectionPool: .init(
-                idleTimeout: .seconds(30), concurrentHTTP1ConnectionsPerHostSoftLimit: max(configuration.maxConcurrency * 4, 16)))
+                idleTimeout: .seconds(30),
+                concurrentHTTP1ConnectionsPerHostSoftLimit: max(configuration.maxConcurrency * 4, 16)))
         http.httpVersion = .http1Only
         // Retries are ours: they count, they wait, and they are told to the user.
         http.connectionPool.retryConnectionEstablishment = false
@@ -67,7 +68,8 @@ final class Transport: Sendable {
         var seen: Set<WebAddress> = [request.address]
         while true {
             let answer = try await sendOnce(request)
-            guard [301, 302, 303, 307, 308].contains(answer.status), let location = answer.headers.first(name: "Location")
+            guard [301, 302, 303, 307, 308].contains(answer.status),
+                let location = answer.headers.first(name: "Location")
             else { return answer }
             guard let target = answer.address.resolving(location) else {
                 throw badRedirect(request, "the redirect's target is no http or https URL")
@@ -75,7 +77,9 @@ final class Transport: Sendable {
             if request.address.origin.scheme == .https, target.origin.scheme == .http {
                 throw badRedirect(request, "refused to follow a redirect from https to http")
             }
-            if seen.count > Self.redirectLimit { throw badRedirect(request, "more than \(Self.redirectLimit) redirects") }
+            if seen.count > Self.redirectLimit {
+                throw badRedirect(request, "more than \(Self.redirectLimit) redirects")
+            }
             if !seen.insert(target).inserted { throw badRedirect(request, "redirects go in a circle") }
             if case .stream = request.body { throw badRedirect(request, "cannot redirect an upload that has begun") }
             try await answer.drain()

@@ -24,7 +24,8 @@ enum TransportFailure {
             }
         case let failure as HTTPClientError:
             result.message = words(for: failure)
-            result.code = failure == .connectTimeout || failure == .getConnectionFromPoolTimeout ? .unreachable : .unavailable
+            result.code =
+                failure == .connectTimeout || failure == .getConnectionFromPoolTimeout ? .unreachable : .unavailable
             if failure == .alreadyShutdown { result.isTransient = false }
             if failure == .tlsHandshakeTimeout { result.code = .tlsFailure }
         case let failure as NIOSSLError:

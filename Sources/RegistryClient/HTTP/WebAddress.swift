@@ -68,7 +68,8 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     func adding(_ items: [(String, String)]) -> WebAddress {
         let added = items.map { "\(Self.encode($0.0))=\(Self.encode($0.1))" }
         return WebAddress(
-            origin: origin, path: path, query: ((query.map { $0.isEmpty ? [] : [$0] } ?? []) + added).joined(separator: "&"))
+            origin: origin, path: path,
+            query: ((query.map { $0.isEmpty ? [] : [$0] } ?? []) + added).joined(separator: "&"))
     }
 
     var description: String { "\(origin.scheme.rawValue)://\(origin.authority)\(path)\(query.map { "?\($0)" } ?? "")" }

@@ -41,7 +41,9 @@ struct BlobUpload {
         self.onRetry = onRetry
     }
 
-    mutating func run(mountFrom candidates: [Reference], progress: @Sendable (Int64) -> Void) async throws -> PushOutcome {
+    mutating func run(mountFrom candidates: [Reference], progress: @Sendable (Int64) -> Void) async throws
+        -> PushOutcome
+    {
         var session: Session
         switch try await open(mountFrom: candidates) {
         case .mounted(let repository): return .mounted(from: repository)
@@ -115,7 +117,9 @@ struct BlobUpload {
     private func request(_ call: Requester.Call) async throws -> Answer {
         try await Retry.run(client.configuration, onRetry: onRetry) {
             let answer = try await client.requester.send(call, to: endpoint)
-            if answer.status == 408 || answer.status == 429 || answer.status >= 500 { throw try await answer.failure(.repository) }
+            if answer.status == 408 || answer.status == 429 || answer.status >= 500 {
+                throw try await answer.failure(.repository)
+            }
             return answer
         }
     }
@@ -196,7 +200,7 @@ struct BlobUpload {
         guard (200...204).contains(answer.status) else { throw try await answer.failure(.repository) }
         try await answer.drain()
         session.location = try location(of: answer)
-        if let range = answer.headers.first(name: "Range").flatMap(Self.received) , range != end {
+        if let range = answer.headers.first(name: "Range").flatMap(Self.received), range != end {
             throw answer.invalid("the registry took \(range) of \(end) bytes")
         }
         session.confirmed = end
@@ -242,7 +246,8 @@ struct BlobUpload {
         var text = header[...]
         if text.hasPrefix("bytes=") { text = text.dropFirst(6) }
         let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard ends.count == 2, ContentRange.number(ends[0]) == 0, let last = ContentRange.number(ends[1]), last < .max else {
+        guard ends.count == 2, ContentRange.number(ends[0]) == 0, let last = ContentRange.number(ends[1]), last < .max
+        else {
             return nil
         }
         return last == 0 ? 0 : last + 1

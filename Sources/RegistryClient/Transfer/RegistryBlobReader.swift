@@ -34,12 +34,15 @@ final class RegistryBlobReader: BlobReader, @unchecked Sendable {
     private(set) var offset: Int64 = 0
 
     init(
-        client: RegistryClient, endpoints: [Endpoint], descriptor: Descriptor, onRetry: (@Sendable (Int, String) -> Void)?
+        client: RegistryClient, endpoints: [Endpoint], descriptor: Descriptor,
+        onRetry: (@Sendable (Int, String) -> Void)?
     ) {
         self.client = client
         var places = endpoints.map { Place.endpoint($0) }
         if descriptor.mediaType.isForeignLayer {
-            places += (descriptor.urls ?? []).prefix(Self.urlLimit).compactMap { WebAddress(parsing: $0).map { .url($0) } }
+            places += (descriptor.urls ?? []).prefix(Self.urlLimit).compactMap {
+                WebAddress(parsing: $0).map { .url($0) }
+            }
         }
         self.places = places
         self.descriptor = descriptor

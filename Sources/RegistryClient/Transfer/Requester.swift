@@ -32,7 +32,8 @@ final class Requester: Sendable {
     init(configuration: RegistryConfiguration) {
         self.configuration = configuration
         rules = RegistryRules(configuration: configuration)
-        transport = Transport(configuration: configuration, trust: TrustStore(directories: configuration.certsDirectories, rules: rules))
+        transport = Transport(
+            configuration: configuration, trust: TrustStore(directories: configuration.certsDirectories, rules: rules))
         authenticator = Authenticator(transport: transport, configuration: configuration)
     }
 
@@ -58,7 +59,8 @@ final class Requester: Sendable {
     func sendPlain(_ call: Call, to endpoint: Endpoint, authorization: Secret? = nil) async throws -> Answer {
         let address = try address(of: call, at: endpoint, scheme: try await scheme(of: endpoint))
         return try await transport.send(
-            Transport.Request(method: call.method, address: address, headers: call.headers, authorization: authorization))
+            Transport.Request(
+                method: call.method, address: address, headers: call.headers, authorization: authorization))
     }
 
     private func address(of call: Call, at endpoint: Endpoint, scheme: WebAddress.Scheme) throws -> WebAddress {
@@ -110,7 +112,8 @@ final class Requester: Sendable {
         for _ in 0..<2 where answer.status == 401 && answer.address.origin == address.origin {
             answer = try await answer.buffered()
             let authorization = try await authenticator.answer(
-                answer, origin: address.origin, registry: endpoint.registry, scopes: scopes, rejected: request.authorization)
+                answer, origin: address.origin, registry: endpoint.registry, scopes: scopes,
+                rejected: request.authorization)
             guard let authorization, authorization != request.authorization else { return answer }
             // An upload's body is read once: its sender tries again, with the new token.
             if case .stream = call.body { return answer }

@@ -34,7 +34,9 @@ struct Retry: Sendable {
         let attempts = failure.code == .unreachable ? min(policy.attempts, 3) : policy.attempts
         if failures >= attempts { throw error }
         guard let pause = delay(after: failure) else { throw error }
-        onRetry(max(1, Int(clamping: pause.components.seconds + (pause.components.attoseconds > 0 ? 1 : 0))), failure.message)
+        onRetry(
+            max(1, Int(clamping: pause.components.seconds + (pause.components.attoseconds > 0 ? 1 : 0))),
+            failure.message)
         try await clock.sleep(pause)
     }
 

@@ -74,10 +74,12 @@ package final class DockerRegistry: Sendable {
     deinit { stop() }
 
     package func stop() {
-        guard let (pid, input) = process.withLock({ process -> (pid: pid_t, input: Int32)? in
-            defer { process = nil }
-            return process
-        }) else { return }
+        guard
+            let (pid, input) = process.withLock({ process -> (pid: pid_t, input: Int32)? in
+                defer { process = nil }
+                return process
+            })
+        else { return }
         close(input)
         var status: Int32 = 0
         while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
@@ -92,7 +94,8 @@ package final class DockerRegistry: Sendable {
             let count = unsafe read(child.output, &buffer, buffer.count)
             if count <= 0 { break }
             log += String(decoding: buffer[..<count], as: UTF8.self)
-            if let range = log.range(after: "listening on "), let end = log[range...].firstIndex(where: { ",\"\n ".contains($0) })
+            if let range = log.range(after: "listening on "),
+                let end = log[range...].firstIndex(where: { ",\"\n ".contains($0) })
             {
                 return String(log[range..<end])
             }

@@ -143,7 +143,8 @@ private final class ExchangeHandler: ChannelInboundHandler {
             let parts = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
             let exchange = log.record(
                 HTTPExchange(
-                    method: head.method.rawValue, path: String(parts[0]), query: parts.count > 1 ? String(parts[1]) : "",
+                    method: head.method.rawValue, path: String(parts[0]),
+                    query: parts.count > 1 ? String(parts[1]) : "",
                     headers: head.headers.map { ($0.name, $0.value) }, body: body, earlier: 0))
             reply(handler(exchange), isHead: head.method == .HEAD, context: context)
         }

@@ -13,7 +13,8 @@ struct ShellChild {
         var fromChild: [Int32] = [0, 0]
         // Sockets, because they are closed in other children from their first moment; Glibc hides `pipe2` from Swift.
         let type = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
-        guard unsafe socketpair(AF_UNIX, type, 0, &toChild) == 0, unsafe socketpair(AF_UNIX, type, 0, &fromChild) == 0 else {
+        guard unsafe socketpair(AF_UNIX, type, 0, &toChild) == 0, unsafe socketpair(AF_UNIX, type, 0, &fromChild) == 0
+        else {
             throw DockerRegistry.Failure(description: "no pipe: error \(errno)")
         }
         var actions = unsafe posix_spawn_file_actions_t()
@@ -23,7 +24,7 @@ struct ShellChild {
         unsafe posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
         let arguments = ["/bin/sh", "-c", "cd '\(directory)' || exit 1; \(script)"]
         var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
         var child: pid_t = 0
         let code = unsafe posix_spawn(&child, "/bin/sh", &actions, nil, &pointers, environ)
         close(toChild[0])
