@@ -1,0 +1,63 @@
+import Linux
+import Testing
+
+struct ChannelTests {
+    private struct Broken: Error, Equatable {}
+
+    @Test func elementsArriveInOrderBetweenAThreadAndATask() async throws {
+        let channel = Channel<Int>(capacity: 2)
+        startThread(named: "sender") {
+            do {
+                for number in 0..<1000 { try channel.sendBlocking(number) }
+                channel.finish()
+            } catch {
+                channel.fail(error)
+            }
+        }
+        var received: [Int] = []
+        while let number = try await channel.receive() { received.append(number) }
+        #expect(received == Array(0..<1000))
+    }
+
+    @Test func aTaskWaitsForAThreadThatIsBehind() async throws {
+        let channel = Channel<Int>(capacity: 1)
+        let sum = Channel<Int>(capacity: 1)
+        startThread(named: "receiver") {
+            do {
+                var total = 0
+                while let number = try channel.receiveBlocking() { total += number }
+                try sum.sendBlocking(total)
+            } catch {
+                sum.fail(error)
+            }
+        }
+        for number in 1...500 { try await channel.send(number) }
+        channel.finish()
+        #expect(try await sum.receive() == 125_250)
+    }
+
+    @Test func aFailureReachesBothSides() async throws {
+        let channel = Channel<Int>(capacity: 1)
+        try await channel.send(1)
+        channel.fail(Broken())
+        await #expect(throws: Broken.self) { try await channel.receive() }
+        await #expect(throws: Broken.self) { try await channel.send(2) }
+    }
+
+    @Test func aSenderThatWaitsIsWokenByAFailure() async throws {
+        let channel = Channel<Int>(capacity: 1)
+        try await channel.send(1)
+        let second = Task { try await channel.send(2) }
+        channel.fail(Broken())
+        await #expect(throws: Broken.self) { try await second.value }
+    }
+
+    @Test func nothingGoesInAfterTheEndAndWhatWaitsComesOut() async throws {
+        let channel = Channel<Int>(capacity: 4)
+        try await channel.send(7)
+        channel.finish()
+        await #expect(throws: ChannelClosed.self) { try await channel.send(8) }
+        #expect(try await channel.receive() == 7)
+        #expect(try await channel.receive() == nil)
+    }
+}
