@@ -21,3 +21,6 @@ package struct LoadedImage: Sendable, Equatable {
         self.reference = reference
     }
 }
+
+/// Whether a pull changed what the name means here.
+package enum PullOutcome: Sendable, Equatable { case downloaded, upToDate }
