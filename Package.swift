@@ -101,7 +101,7 @@ let tests: [String: [Target.Dependency]] = [
     "ContainersTests": ["Containers", "OCI", "Archive", "Linux", "Snapshots"],
     "RegistryServerTests": ["RegistryServer", "OCI", "Linux", "Content", "SQL", "RegistryClient"],
     "CommandsTests": ["Commands", "OCI", "Images"],
-    "EndToEndTests": ["OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "Images"],
+    "EndToEndTests": ["strata", "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "Images"],
 ]
 for (name, dependencies) in tests.sorted(by: { $0.key < $1.key }) {
     package.targets.append(.testTarget(name: name, dependencies: dependencies + ["TestSupport"]))
