@@ -92,7 +92,7 @@ let package = Package(
 
 let tests: [String: [Target.Dependency]] = [
     "OCITests": ["OCI"],
-    "ArchiveTests": ["Archive"],
+    "ArchiveTests": ["Archive", "OCI"],
     "LinuxTests": ["Linux"],
     "ContentTests": ["Content", "OCI", "Linux"],
     "SnapshotsTests": ["Snapshots", "OCI", "Archive", "Linux"],
