@@ -92,7 +92,7 @@ let package = Package(
 
 let tests: [String: [Target.Dependency]] = [
     "OCITests": ["OCI"],
-    "ArchiveTests": ["Archive", "OCI"],
+    "ArchiveTests": ["Archive", "OCI", "Linux"],
     "LinuxTests": ["Linux"],
     "ContentTests": ["Content", "OCI", "Linux"],
     "SnapshotsTests": ["Snapshots", "OCI", "Archive", "Linux"],

@@ -85,7 +85,7 @@ struct ErofsLayout {
             if tree.inodes[index].layout == .plain { longLinks[LayerTree.InodeIndex(index)] = block }
         case ErofsFormat.regular where tree.inodes[index].layout == .chunked:
             hasChunks = true
-            tail = tree.sparseMaps[Int(tree.inodes[index].content)].chunkCount * 4
+            tail = tree.chunkMaps[Int(tree.inodes[index].content)].chunkCount * 4
         default: break
         }
         tree.inodes[index].slot = UInt32(truncatingIfNeeded: position / UInt64(ErofsFormat.slotSize))

@@ -90,7 +90,7 @@ struct ErofsMetadata {
             directory.encode(lastBlock(of: directory), tree, to: &buffer)
         case ErofsFormat.symbolicLink where inode.layout == .inline: buffer += tree.linkTarget(of: node)
         case ErofsFormat.regular where inode.layout == .chunked:
-            tree.sparseMaps[Int(inode.content)].encodeIndex(to: &buffer)
+            tree.chunkMaps[Int(inode.content)].encodeIndex(to: &buffer)
         default: break
         }
     }
@@ -99,7 +99,7 @@ struct ErofsMetadata {
         switch inode.mode & ErofsFormat.kindMask {
         case ErofsFormat.symbolicLink: layout.longLinks[index] ?? 0
         case ErofsFormat.regular where inode.layout == .chunked:
-            UInt32(tree.sparseMaps[Int(inode.content)].chunkBits)
+            UInt32(tree.chunkMaps[Int(inode.content)].chunkBits)
         default: inode.content
         }
     }

@@ -101,9 +101,9 @@ private struct ErofsImage {
         } else if let inode = sparse?.inode, var cursor = sparse?.cursor {
             guard cursor.isComplete else { throw LayerError.dataLengthMismatch(path: describePath) }
             try cursor.close(&stream, &output)
-            tree.inodes[Int(inode)].content = UInt32(tree.sparseMaps.count)
+            tree.inodes[Int(inode)].content = UInt32(tree.chunkMaps.count)
             tree.inodes[Int(inode)].layout = .chunked
-            tree.sparseMaps.append(cursor.map)
+            tree.chunkMaps.append(cursor.map)
         }
         remaining = nil
         sparse = nil

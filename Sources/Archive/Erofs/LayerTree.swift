@@ -61,7 +61,7 @@ package struct LayerTree: Sendable {
         var mtimeNanoseconds: UInt32
         var uid: UInt32
         var gid: UInt32
-        /// First block of a file or directory; device number; position in `sparseMaps` or, for links, in `targets`.
+        /// First block of a file or directory; device number; position in `chunkMaps` or, for links, in `targets`.
         var content: UInt32 = 0
         /// One more than the position in `attributes`; 0 for none.
         var attributes: UInt32 = 0
@@ -82,7 +82,7 @@ package struct LayerTree: Sendable {
     /// Attributes as the image holds them, each inode's led by its length in 4 bytes.
     var attributes: [UInt8] = []
     var lastAttributes: UInt32?
-    var sparseMaps: [SparseMap] = []
+    var chunkMaps: [ChunkMap] = []
 
     /// Open addressing, a power of two; one more than the node's index, 0 for free.
     var table = [UInt32](repeating: 0, count: 1024)

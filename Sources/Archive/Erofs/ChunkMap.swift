@@ -1,5 +1,5 @@
 /// Where the chunks of a sparse file lie in the image.
-struct SparseMap: Sendable {
+struct ChunkMap: Sendable {
     /// An inode's index of chunks takes at most 64 KiB, however large the holes are.
     private static let maximumChunks: UInt64 = 16 << 10
     /// What ext4 holds, and an image.
@@ -21,12 +21,12 @@ struct SparseMap: Sendable {
     init(size: UInt64) {
         self.size = size
         var bits: UInt8 = 0
-        while SparseMap.chunks(of: size, chunkBits: bits) > SparseMap.maximumChunks { bits += 1 }
+        while ChunkMap.chunks(of: size, chunkBits: bits) > ChunkMap.maximumChunks { bits += 1 }
         chunkBits = bits
     }
 
     var chunkSize: UInt64 { UInt64(ErofsFormat.blockSize) << UInt64(chunkBits) }
-    var chunkCount: UInt64 { SparseMap.chunks(of: size, chunkBits: chunkBits) }
+    var chunkCount: UInt64 { ChunkMap.chunks(of: size, chunkBits: chunkBits) }
 
     private static func chunks(of size: UInt64, chunkBits: UInt8) -> UInt64 {
         let chunk = UInt64(ErofsFormat.blockSize) << UInt64(chunkBits)
@@ -58,7 +58,7 @@ struct SparseMap: Sendable {
 struct SparseCursor {
     private let extents: [TarEntry.Extent]
     private let path: [UInt8]
-    private(set) var map: SparseMap
+    private(set) var map: ChunkMap
     private var extent = 0
     /// Bytes of the current extent that came.
     private var done: UInt64 = 0
@@ -69,7 +69,7 @@ struct SparseCursor {
     init(_ entry: TarEntry, _ extents: [TarEntry.Extent]) throws(LayerError) {
         path = entry.path
         let path = String(decoding: path, as: UTF8.self)
-        guard entry.size >= 0, UInt64(entry.size) <= SparseMap.maximumSize else { throw .tooLarge(path: path) }
+        guard entry.size >= 0, UInt64(entry.size) <= ChunkMap.maximumSize else { throw .tooLarge(path: path) }
         var end: Int64 = 0
         for extent in extents {
             guard extent.offset >= end, extent.length >= 0,
@@ -79,7 +79,7 @@ struct SparseCursor {
             end = extent.offset + extent.length
         }
         self.extents = extents.filter { $0.length > 0 }
-        map = SparseMap(size: UInt64(entry.size))
+        map = ChunkMap(size: UInt64(entry.size))
     }
 
     /// Whether all data came.
