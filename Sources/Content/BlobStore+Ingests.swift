@@ -68,7 +68,23 @@ extension BlobStore {
             if isResumable && !all { continue }
             freed += try removeIfStale(path)
         }
+        try removeStagedFiles()
         return freed
+    }
+
+    /// Removes what writers of small files left when they died, and seals without a blob.
+    private func removeStagedFiles() throws {
+        let lock = try FileLock.wait(indexLockPath, .exclusive)
+        for name in try names(in: root + "/oci") ?? []
+        where name.hasPrefix("index.json.") || name.hasPrefix("oci-layout.") {
+            try removeFile("\(root)/oci/\(name)")
+        }
+        _ = consume lock
+        let blobs = Set(try digests().map { sealPath(of: $0.0) })
+        for name in try names(in: root + "/seals") ?? [] where !blobs.contains("\(root)/seals/\(name)") {
+            // A writer that is alive loses its seal, which costs one reading of the blob.
+            try removeFile("\(root)/seals/\(name)")
+        }
     }
 
     /// Removes an ingest whose owner is gone; 0 where somebody works on it, or it went away meanwhile.
@@ -81,16 +97,24 @@ extension BlobStore {
         return bytes
     }
 
-    /// Downloads that were interrupted: digest and the bytes that are here.
-    public func interrupted() throws -> [(Digest, Int64)] {
-        try (names(in: ingestDirectory) ?? []).compactMap { name in
+    /// Downloads that were interrupted and that nobody works on: digest and the bytes they take.
+    public func abandoned() throws -> [(digest: Digest, bytes: Int64)] {
+        var found: [(digest: Digest, bytes: Int64)] = []
+        for name in try names(in: ingestDirectory) ?? [] {
+            let path = "\(ingestDirectory)/\(name)"
             guard let dash = name.firstIndex(of: "-"),
                 let digest = try? Digest(parsing: "\(name[..<dash]):\(name[name.index(after: dash)...])"),
-                let data = try FileStatus.ifExists("\(ingestDirectory)/\(name)/data")
-            else { return nil }
-            return (digest, data.size)
+                try FileStatus.ifExists(path + "/lock") != nil,
+                let lock = try? FileLock.tryLock(path + "/lock", .exclusive)
+            else { continue }
+            found.append((digest, try allocatedBytes(of: path)))
+            _ = consume lock
         }
+        return found
     }
+
+    /// The bytes that downloads and other work under way, or left behind, take on disk.
+    public func ingestBytes() throws -> Int64 { try allocatedBytes(of: ingestDirectory) }
 }
 
 /// A locked directory for work that leaves nothing behind.

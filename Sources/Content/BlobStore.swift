@@ -34,6 +34,7 @@ public final class BlobStore: Sendable {
 
     var layoutPath: String { root + "/oci/oci-layout" }
     var indexPath: String { root + "/oci/index.json" }
+    var indexLockPath: String { root + "/index.lock" }
     var ingestDirectory: String { root + "/ingest" }
     var leaseDirectory: String { root + "/leases" }
     var collectionLockPath: String { root + "/gc.lock" }
@@ -89,7 +90,8 @@ public final class BlobStore: Sendable {
         let path = path(of: digest)
         try Linux.rename(staged, to: path)
         try syncDirectory(parent(of: path))
-        try writeSeal(of: digest)
+        // A blob without a seal is only read once more before it is trusted.
+        try? writeSeal(of: digest)
     }
 
     /// Removes a blob; one that is not here is fine.

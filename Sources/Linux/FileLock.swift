@@ -9,6 +9,9 @@ package struct FileLock: ~Copyable, Sendable {
 
     private init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
 
+    // Closing alone would leave the lock to a child that another thread is just starting, until it executes its program.
+    deinit { _ = clinux_flock(descriptor.raw, LOCK_UN) }
+
     /// Takes the lock, waiting as long as it takes. Blocks the thread.
     package static func wait(_ path: String, _ mode: Mode) throws(SystemError) -> FileLock {
         let file = try Linux.open(path, .update)

@@ -8,7 +8,7 @@ package enum StepAction: String, Sendable { case pull, load, `import`, tag, remo
 ///
 /// Nothing is written to the journal for a step that changed nothing.
 package struct Step {
-    private let connection: any SQLConnection
+    let connection: any SQLConnection
     private let action: StepAction
     private let now: Int64
     private let until: Int64
@@ -73,7 +73,7 @@ package struct Step {
             "INSERT INTO steps (at, action, until, seal) VALUES ($1, $2, $3, $4)",
             [
                 .integer(now), .text(action.rawValue), .integer(until),
-                .text(rowSeal(["\(now)", action.rawValue, "\(until)"])),
+                .text(Journal.seal(at: now, action: action.rawValue, until: until, undone: false)),
             ])
         let new = try ImageStore.lastRow(connection)
         id = new

@@ -10,6 +10,8 @@ package struct StoreOptions: Sendable {
     package var driver: DriverChoice
     /// How long removed images stay restorable, in seconds; 0 turns undo off.
     package var graceSeconds: Int64
+    /// How far a layer may grow when it is inflated.
+    package var inflation = InflationLimit()
 
     package init(root: String, runDirectory: String, driver: DriverChoice = .automatic, graceSeconds: Int64 = 86_400) {
         self.root = root

@@ -1,0 +1,96 @@
+import Content
+import OCI
+import SQL
+import Snapshots
+
+extension ImageService {
+    /// What to give up besides what nobody can want any more.
+    struct CollectionReach {
+        /// Interrupted downloads that nobody works on.
+        var interrupted = false
+        /// Images that are kept only so that undo works.
+        var restorable = false
+    }
+
+    /// Removes what nothing needs: expired undo, blobs and layers without a row, what dead processes left.
+    ///
+    /// No other process begins to need anything meanwhile. What running operations hold by a lease stays.
+    ///
+    /// - Returns: bytes freed.
+    @discardableResult
+    func collect(_ reach: CollectionReach = CollectionReach()) throws -> Int64 {
+        let inUse = Set(try imageUsers().map(\.imageID))
+        return try Self.explaining {
+            try blobs.withCollection { held in
+                let needs = try metadata.write { connection in
+                    try Self.forget(reach, inUse: inUse, at: now(), connection)
+                    return try Self.needs(at: now(), connection)
+                }
+                // Nothing that `index.json` lists is removed.
+                try publishIndex()
+                Failpoint.reach("collect")
+                var freed: Int64 = 0
+                for (digest, size) in try blobs.digests()
+                where !needs.blobs.contains(digest) && !held.contains(digest) {
+                    try blobs.remove(digest)
+                    freed += size
+                }
+                for diffID in try driver.layers() where !needs.layers.contains(diffID) && !held.contains(diffID) {
+                    freed += (try? driver.storedBytes(of: diffID)) ?? 0
+                    try driver.remove(diffID)
+                }
+                return try freed + blobs.removeStaleIngests(all: reach.interrupted)
+            }
+        }
+    }
+
+    /// Collects where there is something to collect, so that a command that frees nothing does not look through the store.
+    func collectIfExpired() throws {
+        let now = now()
+        let expired = try metadata.read { connection in
+            try connection.row(
+                "SELECT 1 FROM images JOIN steps ON steps.id = removed_step WHERE until <= $1 LIMIT 1", [.integer(now)])
+        }
+        if expired != nil { try collect() }
+    }
+
+    /// Deletes the rows of what nobody can want any more.
+    private static func forget(
+        _ reach: CollectionReach, inUse: Set<Digest>, at now: Int64, _ connection: any SQLConnection
+    ) throws {
+        if reach.restorable { try Journal.expire(at: now, connection) }
+        let removed = try connection.rows(
+            """
+            SELECT images.id, config_digest FROM images JOIN steps ON steps.id = removed_step WHERE until <= $1
+            """, [.integer(now)])
+        // A container may still stand on a removed image's layers.
+        for row in removed where !inUse.contains(try Digest(column: row.text(1), of: "images")) {
+            try connection.execute("DELETE FROM images WHERE id = $1", [.integer(row.integer(0))])
+        }
+        // A manifest that no name means is kept only where it is its image's last, or undo may name it again.
+        try connection.execute(
+            """
+            DELETE FROM manifests WHERE
+                id NOT IN (SELECT manifest FROM refs)
+                AND id NOT IN (SELECT max(id) FROM manifests GROUP BY image)
+                AND digest NOT IN (
+                    SELECT before_manifest FROM step_refs JOIN steps ON steps.id = step
+                    WHERE until > $1 AND undone = 0 AND before_manifest IS NOT NULL)
+            """, [.integer(now)])
+        try connection.execute("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM image_layers)")
+    }
+
+    /// What must stay.
+    private static func needs(at now: Int64, _ connection: any SQLConnection) throws -> ByteLedger.Needs {
+        let ledger = ByteLedger(try ImageStore.images(.all, .full, connection))
+        var blobs = ledger.neededBlobs
+        // Indexes that a name meant, as long as undo may let it mean them again.
+        try connection.query(
+            """
+            SELECT before_target FROM step_refs JOIN steps ON steps.id = step
+            WHERE until > $1 AND undone = 0 AND before_target IS NOT NULL
+            """, [.integer(now)]
+        ) { blobs.insert(try Digest(column: $0.text(0), of: "step_refs")) }
+        return ByteLedger.Needs(blobs: blobs, layers: ledger.neededLayers)
+    }
+}
