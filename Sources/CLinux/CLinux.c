@@ -37,6 +37,7 @@ static int status(int directory, const char *path, int flags, struct clinux_stat
         .mtime_seconds = s.stx_mtime.tv_sec, .mtime_nanoseconds = s.stx_mtime.tv_nsec,
         .ctime_seconds = s.stx_ctime.tv_sec, .ctime_nanoseconds = s.stx_ctime.tv_nsec,
         .atime_seconds = s.stx_atime.tv_sec, .atime_nanoseconds = s.stx_atime.tv_nsec,
+        .mount_root = (s.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0,
     };
     return 0;
 }
@@ -101,6 +102,8 @@ int clinux_fsetxattr(int fd, const char *name, const void *value, size_t size) {
     return RESULT(fsetxattr(fd, name, value, size, 0));
 }
 
+int clinux_syncfs(int fd) { return RESULT(syncfs(fd)); }
+
 int clinux_fsopen(const char *kind) { return (int)RESULT(syscall(SYS_fsopen, kind, 1 /* FSOPEN_CLOEXEC */)); }
 
 int clinux_fsconfig(int fd, unsigned command, const char *key, const void *value, int aux) {
@@ -120,6 +123,10 @@ int clinux_open_tree(int directory, const char *path, unsigned flags) {
 }
 
 int clinux_umount(const char *path, int flags) { return RESULT(umount2(path, flags)); }
+
+int clinux_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options) {
+    return RESULT(mount(source, target, kind, flags, options));
+}
 
 int clinux_terminal_size(int fd, int *columns, int *rows) {
     struct winsize size;

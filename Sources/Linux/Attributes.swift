@@ -56,12 +56,5 @@ package func setTime(_ seconds: Int64, _ nanoseconds: UInt32, of path: String, i
 package func makeNode(
     _ path: String, in directory: Int32 = AT_FDCWD, kind: FileStatus.Kind, mode: UInt32, major: UInt32, minor: UInt32
 ) throws(SystemError) {
-    let type: UInt32 =
-        switch kind {
-        case .characterDevice: S_IFCHR
-        case .blockDevice: S_IFBLK
-        case .fifo: S_IFIFO
-        default: S_IFSOCK
-        }
-    try unsafe check(clinux_mknodat(directory, path, type | mode, major, minor), "create device", path)
+    try unsafe check(clinux_mknodat(directory, path, kind.typeBits | mode, major, minor), "create device", path)
 }

@@ -28,6 +28,12 @@ package func renameNew(_ old: String, to new: String) throws(SystemError) {
         clinux_renameat2(AT_FDCWD, old, AT_FDCWD, new, 1 /* RENAME_NOREPLACE */), "rename to `\(new)`", old)
 }
 
+/// Swaps what two paths name, in one step.
+package func exchange(_ one: String, with other: String) throws(SystemError) {
+    try unsafe check(
+        clinux_renameat2(AT_FDCWD, one, AT_FDCWD, other, 2 /* RENAME_EXCHANGE */), "exchange with `\(other)`", one)
+}
+
 /// Removes a file; one that is gone already is fine.
 package func removeFile(_ path: String) throws(SystemError) {
     if unsafe unlink(path) == 0 || errno == ENOENT { return }
@@ -49,6 +55,11 @@ package func sync(_ descriptor: borrowing OwnedDescriptor, _ subject: String = "
 package func syncDirectory(_ path: String) throws(SystemError) {
     let directory = try open(path, .directory)
     try checkErrno(fsync(directory.raw), "sync directory", path)
+}
+
+/// Makes everything written to the file system of a descriptor durable.
+package func syncFileSystem(_ descriptor: borrowing OwnedDescriptor, _ subject: String) throws(SystemError) {
+    try check(clinux_syncfs(descriptor.raw), "sync the file system of", subject)
 }
 
 /// Starts writing a range to the disk without waiting, so that the sync before a commit finds little left to do.
@@ -137,8 +148,15 @@ private func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescripto
     }
     // 4096 bytes of path cannot name more than 2048 levels.
     guard depth < 2100 else { throw SystemError(errno: ELOOP, operation: "remove", subject: subject()) }
-    let raw = unsafe openat(directory.raw, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-    let inner = OwnedDescriptor(owning: try checkErrno(raw, "open", subject()))
+    func openInner() -> Int32 {
+        // RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS: what is mounted below belongs to somebody else.
+        unsafe clinux_openat2(directory.raw, path, UInt64(O_RDONLY | O_DIRECTORY | O_NOFOLLOW), 0, 0x01 | 0x04)
+    }
+    var raw = openInner()
+    if raw == -EACCES, unsafe fchmodat(directory.raw, path, 0o700, 0) == 0 { raw = openInner() }
+    let inner = OwnedDescriptor(owning: try check(raw, "open", subject()))
+    // Only root removes from a directory that its owner may not write to.
+    if geteuid() != 0 { fchmod(inner.raw, 0o700) }
     for child in try namesBytes(in: inner, subject()) { try removeEntry(child, in: inner, depth: depth + 1) }
     if unsafe unlinkat(directory.raw, path, AT_REMOVEDIR) == 0 || errno == ENOENT { return }
     throw SystemError(errno: errno, operation: "remove directory", subject: subject())

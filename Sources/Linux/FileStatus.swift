@@ -5,6 +5,18 @@ import Glibc
 package struct FileStatus: Sendable, Hashable {
     package enum Kind: Sendable, Hashable {
         case regular, directory, symbolicLink, characterDevice, blockDevice, fifo, socket
+
+        var typeBits: UInt32 {
+            switch self {
+            case .regular: S_IFREG
+            case .directory: S_IFDIR
+            case .symbolicLink: S_IFLNK
+            case .characterDevice: S_IFCHR
+            case .blockDevice: S_IFBLK
+            case .fifo: S_IFIFO
+            case .socket: S_IFSOCK
+            }
+        }
     }
 
     package var kind: Kind
@@ -26,6 +38,8 @@ package struct FileStatus: Sendable, Hashable {
     package var mtimeNanoseconds: UInt32
     package var ctimeSeconds: Int64
     package var ctimeNanoseconds: UInt32
+    /// Whether something is mounted here.
+    package var isMountRoot: Bool
 
     init(_ raw: clinux_status) {
         kind =
@@ -53,6 +67,7 @@ package struct FileStatus: Sendable, Hashable {
         mtimeNanoseconds = raw.mtime_nanoseconds
         ctimeSeconds = raw.ctime_seconds
         ctimeNanoseconds = raw.ctime_nanoseconds
+        isMountRoot = raw.mount_root != 0
     }
 
     /// The status of a path; of a symbolic link itself unless `following`.
@@ -107,6 +122,11 @@ package struct FileSeal: Sendable, Hashable, Codable {
     }
 
     package init(of path: String) throws(SystemError) { self.init(try FileStatus(of: path)) }
+
+    /// All of it as one line of text.
+    package var description: String {
+        "\(inode) \(size) \(mtimeSeconds).\(mtimeNanoseconds) \(ctimeSeconds).\(ctimeNanoseconds)"
+    }
 
     package init(
         inode: UInt64, size: Int64, mtimeSeconds: Int64, mtimeNanoseconds: UInt32, ctimeSeconds: Int64,

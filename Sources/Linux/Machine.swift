@@ -35,3 +35,10 @@ package func effectiveUserID() -> UInt32 { geteuid() }
 
 /// This process's ID.
 package func processID() -> Int32 { getpid() }
+
+/// Whether this process is in the first user namespace, where root's privileges are real.
+package func isInitialUserNamespace() -> Bool {
+    guard let map = try? readFile("/proc/self/uid_map", limit: 64 << 10) else { return true }
+    let words = String(decoding: map, as: UTF8.self).split { $0 == " " || $0 == "\n" }
+    return words == ["0", "0", "4294967295"]
+}

@@ -77,9 +77,7 @@ package func unmount(_ path: String, lazily: Bool = false) throws(SystemError) {
     try unsafe check(clinux_umount(path, lazily ? 2 : 0), "unmount", path)
 }
 
-/// Whether a path is a mount point: its device differs from its parent's.
+/// Whether a path is a mount point.
 package func isMountPoint(_ path: String) throws(SystemError) -> Bool {
-    guard let here = try FileStatus.ifExists(path) else { return false }
-    let above = try FileStatus(of: parent(of: path), following: true)
-    return here.deviceMajor != above.deviceMajor || here.deviceMinor != above.deviceMinor
+    try FileStatus.ifExists(path)?.isMountRoot ?? false
 }

@@ -32,8 +32,14 @@ package protocol SnapshotDriver: Sendable {
     /// A writer that compares the tar it takes with the stored layer instead of writing.
     /// Its `consume` or `finish` throws `SnapshotError.damaged` at the first difference; a good `finish` renews the seal.
     func verifier(of diffID: Digest) throws -> any LayerWriter
-    /// Gives the layer's own entries, whiteouts included, parents before children, siblings sorted by bytes.
+    /// Gives the layer's own entries, whiteouts included: each directory, then all below it, siblings sorted by bytes.
     func entries(of diffID: Digest, _ body: (LayerEntry) throws -> Void) throws
+    /// What of a layer the kernel is given to show it. Cheap; for a layer file this checks the seal too.
+    ///
+    /// - Throws: `SnapshotError.notFound`, `SnapshotError.damaged`.
+    func source(of diffID: Digest) throws -> LayerSource
+    /// Removes what processes that died left of layers that were being removed.
+    func removeLeftovers() throws
     /// Bytes that the layer takes on disk.
     func storedBytes(of diffID: Digest) throws -> Int64
     /// Where the layer file or tree is: shown to people, read by nobody.
@@ -59,10 +65,13 @@ package struct LayerContents: Sendable, Equatable, Codable {
     package var size: Int64
     /// Entries, whiteouts included.
     package var files: Int
+    /// The layer hides all layers below it: an opaque marker in its root.
+    package var isRootOpaque: Bool
 
-    package init(size: Int64, files: Int) {
+    package init(size: Int64, files: Int, isRootOpaque: Bool = false) {
         self.size = size
         self.files = files
+        self.isRootOpaque = isRootOpaque
     }
 }
 
@@ -76,6 +85,26 @@ package struct LayerRecord: Sendable, Equatable {
         self.diffID = diffID
         self.kind = kind
         self.contents = contents
+    }
+}
+
+/// What the kernel is given to show a layer.
+package struct LayerSource: Sendable, Equatable {
+    package var diffID: Digest
+    package var kind: SnapshotKind
+    /// The layer file, or the directory that holds the layer's tree.
+    package var path: String
+    /// Changes when the layer is made anew.
+    package var seal: String
+    /// The layers below show nothing. overlayfs does not look at the mark on a root, so whoever stacks leaves them away.
+    package var isRootOpaque: Bool
+
+    package init(diffID: Digest, kind: SnapshotKind, path: String, seal: String, isRootOpaque: Bool) {
+        self.diffID = diffID
+        self.kind = kind
+        self.path = path
+        self.seal = seal
+        self.isRootOpaque = isRootOpaque
     }
 }
 
@@ -100,8 +129,9 @@ package struct LayerEntry: Sendable, Equatable {
     package var linkTarget: [UInt8]
     package var deviceMajor: UInt32
     package var deviceMinor: UInt32
-    /// The same number for all names of one file in this layer.
+    /// The same number for all names of one file in this layer; says nothing of a whiteout.
     package var inode: UInt64
+    /// Names of the file; 1 for directories.
     package var links: UInt32
     /// Attributes of the image, those that overlayfs uses for itself left out.
     package var attributes: [String: [UInt8]]

@@ -33,6 +33,8 @@ public struct ErofsWriter<Output: LayerOutput>: TarHandler {
     public mutating func finish() throws -> ErofsSummary { try image.finish(to: &output) }
 }
 
+extension ErofsWriter: Sendable where Output: Sendable {}
+
 /// What a layer image holds.
 public struct ErofsSummary: Sendable, Equatable {
     /// Bytes of the image.

@@ -11,6 +11,7 @@ struct clinux_status {
     uint64_t size, inode, blocks;
     int64_t mtime_seconds, ctime_seconds, atime_seconds;
     uint32_t mtime_nanoseconds, ctime_nanoseconds, atime_nanoseconds;
+    int32_t mount_root;
 };
 
 int clinux_open(int directory, const char *path, int flags, unsigned mode);
@@ -31,12 +32,16 @@ ssize_t clinux_listxattr(const char *path, char *list, size_t size);
 int clinux_setxattr(const char *path, const char *name, const void *value, size_t size);
 int clinux_fsetxattr(int fd, const char *name, const void *value, size_t size);
 
+int clinux_syncfs(int fd);
+
 int clinux_fsopen(const char *kind);
 int clinux_fsconfig(int fd, unsigned command, const char *key, const void *value, int aux);
 int clinux_fsmount(int fd, unsigned attributes);
 int clinux_move_mount(int from, int to_directory, const char *to_path);
 int clinux_open_tree(int directory, const char *path, unsigned flags);
 int clinux_umount(const char *path, int flags);
+// The old call: its options are cut at 4096 bytes without a word, so the caller checks their length.
+int clinux_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options);
 
 int clinux_terminal_size(int fd, int *columns, int *rows);
 // A thread with a small name and a stack of its own; the function is called once with the argument.

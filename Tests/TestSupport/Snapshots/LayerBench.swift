@@ -1,0 +1,57 @@
+import Linux
+package import Snapshots
+
+/// A store's layers in a temporary directory, with a run directory; unmounted and gone with the value.
+package final class LayerBench: Sendable {
+    package let directory: TemporaryDirectory
+    package let layers: String
+    package let run: String
+
+    package init() throws {
+        directory = try TemporaryDirectory()
+        layers = directory.path + "/layers"
+        run = directory.path + "/run"
+        try makeDirectory(layers, permissions: 0o700)
+    }
+
+    deinit {
+        // What a failed test left mounted must not stay, nor be entered by the removal.
+        for entry in ((try? mountTable()) ?? []).reversed() where entry.target.hasPrefix(directory.path + "/") {
+            try? unmount(entry.target, lazily: true)
+        }
+    }
+
+    /// A new empty directory.
+    package func makeScratch() throws -> String {
+        let path = "\(directory.path)/scratch-\(uniqueSuffix())"
+        try makeDirectory(path, permissions: 0o700)
+        return path
+    }
+
+    /// Makes a tar a layer.
+    ///
+    /// - Parameter pieces: the writer gets the tar in pieces of this size.
+    @discardableResult
+    package func add(_ tar: [UInt8], to driver: any SnapshotDriver, pieces: Int = 1 << 20) throws -> LayerRecord {
+        let scratch = try makeScratch()
+        defer { try? removeTree(scratch) }
+        let contents = try feed(tar, to: try driver.beginLayer(in: scratch), pieces: pieces)
+        return try driver.commit(contents, stagedIn: scratch, as: digest(of: tar))
+    }
+
+    @discardableResult
+    package func add(_ members: [LayerTar.Member], to driver: any SnapshotDriver) throws -> LayerRecord {
+        try add(LayerTar(members).finished, to: driver)
+    }
+
+    /// Gives a whole tar to a writer.
+    package func feed(_ tar: [UInt8], to writer: any LayerWriter, pieces: Int = 1 << 20) throws -> LayerContents {
+        try unsafe tar.withUnsafeBytes { bytes in
+            for start in stride(from: 0, to: bytes.count, by: pieces) {
+                try unsafe writer.consume(
+                    UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + pieces, bytes.count)]))
+            }
+        }
+        return try writer.finish()
+    }
+}
