@@ -34,19 +34,18 @@ extension LayerTree {
         var node: NodeIndex = 0
         var followed = 0
         while start < pending.count {
-            let end = LayerTree.slash(in: pending, from: start)
-            defer { start = end + 1 }
-            let length = end - start
+            let name = start..<LayerTree.slash(in: pending, from: start)
+            start = name.upperBound + 1
             let dot = UInt8(ascii: ".")
-            if length == 0 || length == 1 && pending[start] == dot { continue }
-            if length == 2, pending[start] == dot, pending[start + 1] == dot {
+            if name.isEmpty || pending[name] == [dot] { continue }
+            if pending[name] == [dot, dot] {
                 node = nodes[Int(node)].parent
                 continue
             }
-            guard let found = find(pending.span.extracting(start..<end), in: node) else {
+            guard let found = find(pending.span.extracting(name), in: node) else {
                 if !creating { return nil }
                 let inode = try addInode(LayerTree.impliedDirectory)
-                node = try add(pending.span.extracting(start..<end), in: node, inode: inode, for: path)
+                node = try add(pending.span.extracting(name), in: node, inode: inode, for: path)
                 continue
             }
             switch kind(of: found) {
@@ -56,9 +55,8 @@ extension LayerTree {
                 if followed > LayerTree.maximumLinksFollowed { throw .tooManySymbolicLinks(path: path.description) }
                 let target = linkTarget(of: found)
                 if target.first == UInt8(ascii: "/") { node = 0 }
-                pending.replaceSubrange(..<end, with: target)
-                // The loop's step leads to the start of what is pending now.
-                start = -1
+                pending.replaceSubrange(..<name.upperBound, with: target)
+                start = 0
             case 0:
                 if !creating { return nil }
                 // Hidden in the lower layers, made anew here.

@@ -44,17 +44,51 @@ struct FileOutput: LayerOutput {
     mutating func writeZeros(_ count: UInt64, at offset: UInt64) throws {}
 }
 
+/// Reads an image from memory and fails where the reader asks for what is outside of it.
+struct MemoryInput: ErofsInput {
+    enum Broken: Error { case outside }
+
+    let bytes: [UInt8]
+    var size: UInt64 { UInt64(bytes.count) }
+
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        guard offset <= size, UInt64(buffer.count) <= size - offset else { throw Broken.outside }
+        unsafe bytes.withUnsafeBytes { bytes in
+            unsafe buffer.copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: bytes[Int(offset)..<Int(offset) + buffer.count]))
+        }
+    }
+}
+
+/// Reads an image from a file.
+struct FileInput: ErofsInput {
+    enum Broken: Error { case short }
+
+    let descriptor: Int32
+    let size: UInt64
+
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws {
+        guard try preadFull(from: descriptor, at: Int64(offset), into: buffer, "image") == buffer.count else {
+            throw Broken.short
+        }
+    }
+}
+
+/// A run of data of a sparse file.
+struct Run: Sendable {
+    let offset: Int64
+    let data: [UInt8]
+
+    init(_ offset: Int64, _ data: [UInt8]) {
+        self.offset = offset
+        self.data = data
+    }
+}
+
 /// A member of a test's archive: the entry and its stored data.
-struct Member {
+struct Member: Sendable {
     var entry: TarEntry
     var data: [UInt8]
-
-    init(
-        _ path: String, _ kind: TarEntry.Kind, mode: UInt16 = 0o644, data: String = "",
-        _ change: (inout TarEntry) -> Void = { _ in }
-    ) {
-        self.init(Array(path.utf8), kind, mode: mode, data: Array(data.utf8), change)
-    }
 
     init(
         _ path: [UInt8], _ kind: TarEntry.Kind, mode: UInt16 = 0o644, data: [UInt8] = [],
@@ -63,6 +97,13 @@ struct Member {
         entry = TarEntry(path: path, kind: kind, mode: mode, size: kind == .file ? Int64(data.count) : 0)
         self.data = data
         change(&entry)
+    }
+
+    init(
+        _ path: String, _ kind: TarEntry.Kind, mode: UInt16 = 0o644, data: String = "",
+        _ change: (inout TarEntry) -> Void = { _ in }
+    ) {
+        self.init(Array(path.utf8), kind, mode: mode, data: Array(data.utf8), change)
     }
 
     static func file(_ path: String, _ data: String = "", mode: UInt16 = 0o644) -> Member {
@@ -77,6 +118,14 @@ struct Member {
 
     static func hardLink(_ path: String, to target: String) -> Member {
         Member(path, .hardLink) { $0.linkTarget = Array(target.utf8) }
+    }
+
+    /// A sparse file; the data of its runs one after another.
+    static func sparse(_ path: String, size: Int64, _ extents: [Run]) -> Member {
+        Member(Array(path.utf8), .file, data: extents.flatMap(\.data)) {
+            $0.size = size
+            $0.sparse = extents.map { TarEntry.Extent(offset: $0.offset, length: Int64($0.data.count)) }
+        }
     }
 }
 
@@ -104,6 +153,24 @@ func makeImage(_ members: [Member], pieceSize: Int = 1 << 20) throws -> (bytes: 
     #expect(writer.output.isComplete)
     #expect(UInt64(writer.output.bytes.count) == summary.imageSize)
     return (writer.output.bytes, summary)
+}
+
+/// All entries of an image.
+func readEntries(_ image: [UInt8]) throws -> [ErofsEntry] {
+    var entries: [ErofsEntry] = []
+    try ErofsReader(MemoryInput(bytes: image)).entries { entries.append($0) }
+    return entries
+}
+
+/// A file's content with the holes filled.
+func readContent(_ reader: ErofsReader, _ nid: UInt64) throws -> [UInt8] {
+    var content: [UInt8] = []
+    try reader.content(of: nid) {
+        unsafe content.append(contentsOf: $0)
+    } hole: {
+        content.append(contentsOf: repeatElement(0, count: Int($0)))
+    }
+    return content
 }
 
 /// Mounts an image file for the length of a call.
