@@ -6,7 +6,7 @@ extension ErofsReader {
     /// - Parameters:
     ///   - nid: the file's, from its entry.
     ///   - data: takes the next bytes, valid in the call only.
-    ///   - hole: takes the number of zeros that come next and that the image does not store.
+    ///   - hole: takes the number of zeros that the image does not store and that come next, up to the next data.
     public func content(
         of nid: UInt64, data: (UnsafeRawBufferPointer) throws -> Void, hole: (UInt64) throws -> Void
     ) throws {
@@ -18,8 +18,9 @@ extension ErofsReader {
         while offset < inode.size {
             let run = try run(of: inode, at: offset)
             guard let start = run.start else {
-                try hole(run.count)
-                offset += run.count
+                let count = try holeSize(of: inode, at: offset)
+                try hole(count)
+                offset += count
                 continue
             }
             // A file stores no more than the image has: chunks that share bytes would make a small image endless.
@@ -34,6 +35,17 @@ extension ErofsReader {
             }
             offset += count
         }
+    }
+
+    /// How far a hole goes: over as many chunks as have no data.
+    private func holeSize(of inode: ErofsInode, at start: UInt64) throws -> UInt64 {
+        var end = start
+        while end < inode.size {
+            let run = try run(of: inode, at: end)
+            if run.start != nil { break }
+            end += run.count
+        }
+        return end - start
     }
 
     /// A symbolic link's target.
