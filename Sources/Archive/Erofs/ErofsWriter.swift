@@ -6,7 +6,11 @@
 /// same bytes, always. How the entries make a tree: `LayerTree`.
 ///
 /// ```swift
-/// var parser = TarParser(handler: ErofsWriter(output: file))
+/// var writer = ErofsWriter(output: file)
+/// var parser = TarParser()
+/// while let chunk = try nextChunk() { try parser.consume(chunk, into: &writer) }
+/// try parser.finish()
+/// let summary = try writer.finish()
 /// ```
 public struct ErofsWriter<Output: LayerOutput>: TarHandler {
     private var image = ErofsImage()
