@@ -20,7 +20,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
         .package(url: "https://github.com/swift-server/async-http-client", exact: "1.37.0", traits: []),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2", traits: []),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2", traits: []),
     ],
     targets: [
@@ -52,9 +51,7 @@ let package = Package(
             name: "Images", dependencies: ["OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL"]),
         .target(
             name: "Containers",
-            dependencies: [
-                "OCI", "Archive", "Linux", "Snapshots", .product(name: "Subprocess", package: "swift-subprocess"),
-            ]),
+            dependencies: ["OCI", "Archive", "Linux", "Snapshots"]),
         .target(
             name: "RegistryServer",
             dependencies: [

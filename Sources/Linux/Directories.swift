@@ -139,7 +139,7 @@ package func removeTree(_ path: String) throws(SystemError) {
     try removeEntry(Array(name.utf8), in: directory, depth: 0)
 }
 
-private func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescriptor, depth: Int) throws(SystemError) {
+func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescriptor, depth: Int) throws(SystemError) {
     let path = name.map { CChar(bitPattern: $0) } + [0]
     let subject = { String(decoding: name, as: UTF8.self) }
     if unsafe unlinkat(directory.raw, path, 0) == 0 || errno == ENOENT { return }
@@ -186,4 +186,22 @@ package func freeBytes(at path: String) throws(SystemError) -> Int64 {
     var kind: UInt64 = 0
     unsafe try check(clinux_free_space(directory.raw, &free, &total, &kind), "look at the free space of", path)
     return Int64(clamping: free)
+}
+
+/// Where a symbolic link points to.
+package func readLink(_ path: String) throws(SystemError) -> String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = unsafe try check(
+        buffer.withUnsafeMutableBufferPointer { unsafe clinux_readlinkat(AT_FDCWD, path, $0.baseAddress, $0.count) },
+        "read link", path)
+    return String(decoding: buffer.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self)
+}
+
+/// Makes a symbolic link, in the place of what has the name.
+package func replaceLink(_ path: String, to target: String) throws(SystemError) {
+    let staged = "\(path).\(uniqueSuffix())"
+    if unsafe symlink(target, staged) != 0 {
+        throw SystemError(errno: errno, operation: "create link", subject: path)
+    }
+    try rename(staged, to: path)
 }

@@ -201,3 +201,28 @@ package func nextData(in file: borrowing OwnedDescriptor, from offset: Int64, _ 
     let end = try checkErrno(lseek(file.raw, start, 4 /* SEEK_HOLE */), "look for holes in", subject)
     return Int64(start)..<Int64(end)
 }
+
+/// Sets an extended attribute of what a path leads to.
+package func setAttributeFollowing(_ attribute: String, _ value: [UInt8], of path: String) throws(SystemError) {
+    let result = unsafe value.withUnsafeBytes {
+        unsafe clinux_setxattr_following(path, attribute, $0.baseAddress, $0.count)
+    }
+    try check(result, "set attribute `\(attribute)` of", path)
+}
+
+/// Sets the permission bits of an open file.
+package func setMode(_ mode: UInt16, of file: borrowing OwnedDescriptor, _ subject: String) throws(SystemError) {
+    try checkErrno(fchmod(file.raw, UInt32(mode)), "set the mode of", subject)
+}
+
+/// Sets modification and access time of an open file.
+package func setTime(_ seconds: Int64, _ nanoseconds: UInt32, of file: borrowing OwnedDescriptor, _ subject: String)
+    throws(SystemError)
+{
+    try check(clinux_futimens(file.raw, seconds, nanoseconds), "set the time of", subject)
+}
+
+/// Removes an entry with everything in it.
+package func removeTree(entry name: [UInt8], in directory: borrowing OwnedDescriptor) throws(SystemError) {
+    try removeEntry(name, in: directory, depth: 0)
+}

@@ -42,3 +42,10 @@ package func isInitialUserNamespace() -> Bool {
     let words = String(decoding: map, as: UTF8.self).split { $0 == " " || $0 == "\n" }
     return words == ["0", "0", "4294967295"]
 }
+
+/// Nanoseconds since 1970.
+package func wallClockNanoseconds() -> Int64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+}

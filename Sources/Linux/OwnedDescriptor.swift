@@ -36,6 +36,8 @@ package enum OpenMode: Sendable {
     /// Read and write, create where missing, keep what is there.
     case update
     case directory
+    /// Write to what is there, without waiting for a reader of a fifo.
+    case writeOnly
     /// A handle only (`O_PATH`).
     case handle
 
@@ -46,6 +48,7 @@ package enum OpenMode: Sendable {
         case .createNew: O_RDWR | O_CREAT | O_EXCL
         case .update: O_RDWR | O_CREAT
         case .directory: O_RDONLY | O_DIRECTORY
+        case .writeOnly: O_WRONLY | O_NONBLOCK
         case .handle: 0o10000000  // O_PATH
         }
     }

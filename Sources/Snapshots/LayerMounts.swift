@@ -29,11 +29,13 @@ package final class LayerMounts: Sendable {
         self.driver = driver
         self.usesUserAttributes = usesUserAttributes
         self.method = method
-        directory = runDirectory
         // Setuid files of the images must not be reachable for others.
         for name in ["", "/layers", "/empty", "/empty/1", "/empty/2", "/views"] {
             try makeDirectories(runDirectory + name, permissions: 0o700)
         }
+        // By its real path, which is what the kernel's table of mounts shows.
+        let handle = try open(runDirectory, .handle)
+        directory = try readLink("/proc/self/fd/\(handle.raw)")
     }
 
     private var lockPath: String { directory + "/layers.lock" }
@@ -149,6 +151,8 @@ package final class LayerMounts: Sendable {
                 guard option.hasPrefix("lowerdir") else { continue }
                 for path in option.drop(while: { $0 != "=" }).dropFirst().split(separator: ":") {
                     guard let slash = path.lastIndex(of: "/") else { continue }
+                    // Another store's layer of the same name. A path with escapes is not looked into: it counts.
+                    if path.hasPrefix("/"), !path.contains("\\"), !path.hasPrefix(directory + "/layers/") { continue }
                     used.insert(String(path[path.index(after: slash)...]))
                 }
             }

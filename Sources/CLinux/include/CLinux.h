@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "CLinuxProcess.h"
 
 // statx in one plain struct.
 struct clinux_status {

@@ -1,0 +1,52 @@
+import Linux
+
+/// Ports of the host that belong to a container: sockets that are bound and never listen, so that nobody else gets the
+/// port while netavark sends its traffic to the container.
+struct HostPorts: ~Copyable {
+    /// With every host port chosen.
+    let mappings: [PortMapping]
+    private let sockets: [OwnedSocket]
+
+    /// Descriptors for conmon to hold.
+    var descriptors: [Int32] { sockets.map(\.raw) }
+
+    /// Takes the ports; those that may be chosen are.
+    init(_ wanted: [PortMapping]) throws {
+        var mappings: [PortMapping] = []
+        var sockets: [OwnedSocket] = []
+        for mapping in wanted {
+            var mapping = mapping
+            let last = mapping.lastHostPort ?? mapping.hostPort
+            var taken: OwnedSocket?
+            for port in mapping.hostPort...last {
+                do {
+                    taken = OwnedSocket(
+                        try bindPort(mapping.hostAddress, port, transport: mapping.container.transport.rawValue))
+                    break
+                } catch {
+                    if error.errno == 98 /* EADDRINUSE */ {
+                        if port < last { continue }
+                        let address = mapping.hostAddress.isEmpty ? "0.0.0.0" : mapping.hostAddress
+                        throw ContainerError(
+                            .conflict, "Bind for \(address):\(mapping.hostPort) failed: port is already allocated")
+                    }
+                    throw error
+                }
+            }
+            guard let taken else { continue }
+            mapping.hostPort = boundPort(taken.raw)
+            mapping.lastHostPort = nil
+            mappings.append(mapping)
+            sockets.append(taken)
+        }
+        self.mappings = mappings
+        self.sockets = sockets
+    }
+}
+
+/// Lets descriptors be elements of an array.
+private final class OwnedSocket: Sendable {
+    private let descriptor: OwnedDescriptor
+    var raw: Int32 { descriptor.raw }
+    init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
+}

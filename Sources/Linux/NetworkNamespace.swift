@@ -1,0 +1,36 @@
+import CLinux
+import Glibc
+
+/// Makes a network namespace that stays for as long as a file is mounted over by it. Blocks the thread.
+///
+/// - Parameter path: an empty file; unmount it to let the namespace go.
+package func makeNetworkNamespace(at path: String) throws(SystemError) {
+    // A thread of its own: one that moved cannot be used for anything else.
+    let outcome = Monitor<SystemError??>(nil)
+    startThread(named: "netns") {
+        var failure: SystemError?
+        do throws(SystemError) {
+            try check(clinux_new_network_namespace(), "create", "network namespace")
+            try cloneMount(at: "/proc/thread-self/ns/net").attach(at: path)
+        } catch { failure = error }
+        outcome.withLock { $0 = .some(failure) }
+    }
+    outcome.wait { $0 != nil }
+    if let failure = outcome.withLock({ $0 }) ?? nil { throw failure }
+}
+
+/// What this process may do, as the kernel says: bit N is capability N.
+package func capabilitySets() -> (effective: UInt64, bounding: UInt64) {
+    var effective: UInt64 = 0
+    var bounding: UInt64 = 0
+    guard unsafe clinux_capabilities(&effective, &bounding) == 0 else { return (0, 0) }
+    return (effective, bounding)
+}
+
+/// Soft and hard limit of a resource, by the kernel's number; `.max` is unlimited.
+package func resourceLimit(_ resource: Int32) -> (soft: UInt64, hard: UInt64) {
+    var soft: UInt64 = 0
+    var hard: UInt64 = 0
+    guard unsafe clinux_hard_limit(resource, &soft, &hard) == 0 else { return (.max, .max) }
+    return (soft, hard)
+}

@@ -1,0 +1,39 @@
+import CLinux
+import Glibc
+
+/// A terminal set raw, and back to what it was when the value goes.
+package struct RawTerminal: ~Copyable, Sendable {
+    private let fd: Int32
+    private let saved: [UInt8]
+
+    /// Sets a terminal raw.
+    package init(_ fd: Int32) throws(SystemError) {
+        var saved = [UInt8](repeating: 0, count: Int(clinux_termios_size()))
+        let result = unsafe saved.withUnsafeMutableBytes { unsafe clinux_raw_terminal(fd, $0.baseAddress) }
+        try check(result, "set raw", "terminal")
+        self.fd = fd
+        self.saved = saved
+    }
+
+    deinit { _ = unsafe saved.withUnsafeBytes { unsafe clinux_restore_terminal(fd, $0.baseAddress) } }
+}
+
+/// Signals as bytes that can be read from a descriptor. One value a process at a time.
+package struct CaughtSignals: ~Copyable, Sendable {
+    private let pipe: Pipe
+    private let signals: [Int32]
+
+    /// Readable when a signal came: one byte each, its number.
+    package var raw: Int32 { pipe.readEnd.raw }
+
+    /// Catches signals from now on.
+    package init(_ signals: [Int32]) throws(SystemError) {
+        let pipe = try Pipe()
+        clinux_set_nonblocking(pipe.writeEnd.raw, 1)
+        try unsafe check(clinux_catch_signals(signals, Int32(signals.count), pipe.writeEnd.raw), "catch", "signals")
+        self.pipe = pipe
+        self.signals = signals
+    }
+
+    deinit { for signal in signals { clinux_signal_default(signal) } }
+}
