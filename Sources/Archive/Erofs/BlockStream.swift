@@ -2,7 +2,6 @@
 struct BlockStream {
     /// Large enough that a call of the output costs little beside its bytes, small enough to stay in the cache.
     private static let capacity = 256 << 10
-    private static let zeros = [UInt8](repeating: 0, count: ErofsFormat.blockSize)
 
     private var buffer: [UInt8] = []
     /// Where the buffer's first byte lies in the image; a multiple of the block size.
@@ -45,21 +44,23 @@ struct BlockStream {
     mutating func pad(to output: inout some LayerOutput) throws {
         let used = buffer.count % ErofsFormat.blockSize
         if used == 0 { return }
-        buffer.append(contentsOf: Self.zeros[used...])
+        buffer.append(zeros: ErofsFormat.blockSize - used)
         if buffer.count == Self.capacity { try writeBuffer(to: &output) }
     }
 
     /// Appends zeros; where they are many the output is told of them instead.
     mutating func appendZeros(_ count: UInt64, to output: inout some LayerOutput) throws {
         let fill = min(count, position.roundedUpToBlock - position)
-        try unsafe Self.zeros[..<Int(fill)].withUnsafeBytes { try unsafe append($0, to: &output) }
+        try unsafe ErofsFormat.zeros[..<Int(fill)].withUnsafeBytes { try unsafe append($0, to: &output) }
         let blocks = (count - fill) & ~UInt64(ErofsFormat.blockSize - 1)
         if blocks > 0 {
             try writeBuffer(to: &output)
             try output.writeZeros(blocks, at: start)
             start += blocks
         }
-        try unsafe Self.zeros[..<Int(count - fill - blocks)].withUnsafeBytes { try unsafe append($0, to: &output) }
+        try unsafe ErofsFormat.zeros[..<Int(count - fill - blocks)].withUnsafeBytes {
+            try unsafe append($0, to: &output)
+        }
     }
 
     /// Hands over what is left, filled up to a whole block.

@@ -57,6 +57,14 @@ struct DirectoryLayout {
         }
     }
 
+    private func inode(at position: Int, _ tree: LayerTree) -> LayerTree.InodeIndex {
+        switch self[position] {
+        case .own: tree.nodes[Int(node)].inode
+        case .parent: tree.nodes[Int(tree.nodes[Int(node)].parent)].inode
+        case .child(let child): tree.nodes[Int(child)].inode
+        }
+    }
+
     /// How many entries from a position on fit a block, and the bytes they take.
     func fill(from position: Int, _ tree: LayerTree) -> (end: Int, size: Int) {
         var end = position
@@ -85,18 +93,17 @@ struct DirectoryLayout {
     /// Appends the entries of a range as a block, not filled up.
     func encode(_ range: Range<Int>, _ tree: LayerTree, to bytes: inout [UInt8]) {
         var nameOffset = range.count * ErofsFormat.direntSize
-        for position in range {
-            let inode: LayerTree.InodeIndex
-            switch self[position] {
-            case .own: inode = tree.nodes[Int(node)].inode
-            case .parent: inode = tree.nodes[Int(tree.nodes[Int(node)].parent)].inode
-            case .child(let child): inode = tree.nodes[Int(child)].inode
+        var start = bytes.count
+        bytes.append(zeros: nameOffset)
+        unsafe bytes.withUnsafeMutableBytes { bytes in
+            for position in range {
+                let inode = tree.inodes[Int(inode(at: position, tree))]
+                unsafe bytes.put(UInt64(inode.slot), at: start)
+                unsafe bytes.put(UInt16(nameOffset), at: start + 8)
+                unsafe bytes.put(ErofsFormat.fileType(ofMode: inode.mode), at: start + 10)
+                start += ErofsFormat.direntSize
+                nameOffset += nameLength(at: position, tree)
             }
-            bytes.append(little: UInt64(tree.inodes[Int(inode)].slot))
-            bytes.append(little: UInt16(nameOffset))
-            bytes.append(ErofsFormat.fileType(ofMode: tree.inodes[Int(inode)].mode))
-            bytes.append(0)
-            nameOffset += nameLength(at: position, tree)
         }
         for position in range {
             switch self[position] {

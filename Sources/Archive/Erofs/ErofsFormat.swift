@@ -3,6 +3,7 @@ enum ErofsFormat {
     static let magic: UInt32 = 0xE0F5_E1E2
     static let blockBits: UInt8 = 12
     static let blockSize = 4096
+    static let zeros = [UInt8](repeating: 0, count: blockSize)
 
     static let superblockOffset = 1024
     static let superblockSize = 128
@@ -101,7 +102,22 @@ extension [UInt8] {
         unsafe Swift.withUnsafeBytes(of: value.littleEndian) { unsafe append(contentsOf: $0) }
     }
 
-    mutating func append(zeros count: Int) { append(contentsOf: repeatElement(0, count: count)) }
+    /// Appends zeros, as a copy: what repeats an element does it byte by byte.
+    mutating func append(zeros count: Int) {
+        var rest = count
+        while rest > 0 {
+            let part = Swift.min(rest, ErofsFormat.zeros.count)
+            append(contentsOf: ErofsFormat.zeros[..<part])
+            rest -= part
+        }
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Stores a little-endian number; the caller knows that it lies inside.
+    func put<Number: FixedWidthInteger & BitwiseCopyable>(_ number: Number, at offset: Int) {
+        unsafe storeBytes(of: number.littleEndian, toByteOffset: offset, as: Number.self)
+    }
 }
 
 extension UInt64 {

@@ -67,21 +67,25 @@ struct ErofsMetadata {
         let position = UInt64(inode.slot) * UInt64(ErofsFormat.slotSize)
         buffer.append(zeros: Int(position - flushed) - buffer.count)
 
-        buffer.append(little: UInt16(1 | UInt16(inode.layout.rawValue) << 1))
-        buffer.append(
-            little: attributesSize == 0 ? 0 : UInt16((attributesSize - ErofsFormat.attributeHeaderSize) / 4 + 1))
-        buffer.append(little: inode.mode)
-        buffer.append(little: UInt16(0))
-        buffer.append(little: inode.size)
-        buffer.append(little: content(of: inode, index))
-        // A number for readers that show no nid: unique, never 0.
-        buffer.append(little: inode.slot)
-        buffer.append(little: inode.uid)
-        buffer.append(little: inode.gid)
-        buffer.append(little: UInt64(bitPattern: inode.mtimeSeconds))
-        buffer.append(little: inode.mtimeNanoseconds)
-        buffer.append(little: inode.links)
-        buffer.append(zeros: 16)
+        let attributeCount =
+            attributesSize == 0 ? 0 : UInt16((attributesSize - ErofsFormat.attributeHeaderSize) / 4 + 1)
+        let content = content(of: inode, index)
+        buffer.append(zeros: ErofsFormat.extendedInodeSize)
+        unsafe buffer.withUnsafeMutableBytes { bytes in
+            let start = bytes.count - ErofsFormat.extendedInodeSize
+            unsafe bytes.put(UInt16(1 | UInt16(inode.layout.rawValue) << 1), at: start)
+            unsafe bytes.put(attributeCount, at: start + 2)
+            unsafe bytes.put(inode.mode, at: start + 4)
+            unsafe bytes.put(inode.size, at: start + 8)
+            unsafe bytes.put(content, at: start + 16)
+            // A number for readers that show no nid: unique, never 0.
+            unsafe bytes.put(inode.slot, at: start + 20)
+            unsafe bytes.put(inode.uid, at: start + 24)
+            unsafe bytes.put(inode.gid, at: start + 28)
+            unsafe bytes.put(inode.mtimeSeconds, at: start + 32)
+            unsafe bytes.put(inode.mtimeNanoseconds, at: start + 40)
+            unsafe bytes.put(inode.links, at: start + 44)
+        }
 
         if attributesSize > 0 { appendAttributes(of: node) }
         switch inode.mode & ErofsFormat.kindMask {

@@ -66,8 +66,9 @@ extension LayerTree {
     private mutating func place(
         _ inode: InodeIndex, name: ArraySlice<UInt8>, in parent: NodeIndex, at path: LayerPath
     ) throws(LayerError) {
-        guard let found = find(name.span, in: parent) else {
-            _ = try add(name.span, in: parent, inode: inode, for: path)
+        let hash = LayerTree.hash(name.span, parent)
+        guard let found = find(name.span, in: parent, hash: hash) else {
+            _ = try add(name.span, in: parent, hash: hash, inode: inode, for: path)
             return
         }
         switch kind(of: found) {
@@ -84,10 +85,12 @@ extension LayerTree {
     /// Hides a name in the lower layers.
     private mutating func hide(_ name: ArraySlice<UInt8>, at path: LayerPath) throws(LayerError) {
         let parent = try parent(of: path)
-        if let found = find(name.span, in: parent) {
+        let hash = LayerTree.hash(name.span, parent)
+        if let found = find(name.span, in: parent, hash: hash) {
             nodes[Int(found)].flags.insert(.opaque)
         } else {
-            _ = try add(name.span, in: parent, inode: LayerTree.whiteout, flags: .opaque, for: path)
+            _ = try add(
+                name.span, in: parent, hash: hash, inode: LayerTree.whiteout, flags: .opaque, for: path)
         }
     }
 

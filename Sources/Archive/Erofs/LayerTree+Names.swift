@@ -3,8 +3,12 @@ import Glibc
 extension LayerTree {
     /// The node of a name in a directory.
     func find(_ name: Span<UInt8>, in parent: NodeIndex) -> NodeIndex? {
+        find(name, in: parent, hash: LayerTree.hash(name, parent))
+    }
+
+    /// The same for who needs the hash once more.
+    func find(_ name: Span<UInt8>, in parent: NodeIndex, hash: UInt32) -> NodeIndex? {
         let mask = table.count - 1
-        let hash = LayerTree.hash(name, parent)
         var slot = Int(hash) & mask
         while table[slot] != 0 {
             let index = table[slot] - 1
@@ -27,7 +31,7 @@ extension LayerTree {
     }
 
     /// Seeded anew in every process, so that no archive can be made whose names collide.
-    private static func hash(_ name: Span<UInt8>, _ parent: NodeIndex) -> UInt32 {
+    static func hash(_ name: Span<UInt8>, _ parent: NodeIndex) -> UInt32 {
         var hasher = Hasher()
         hasher.combine(parent)
         unsafe name.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
@@ -38,7 +42,8 @@ extension LayerTree {
     ///
     /// - Parameter path: the entry's, for the error.
     mutating func add(
-        _ name: Span<UInt8>, in parent: NodeIndex, inode: InodeIndex, flags: Flags = [], for path: LayerPath
+        _ name: Span<UInt8>, in parent: NodeIndex, hash: UInt32, inode: InodeIndex, flags: Flags = [],
+        for path: LayerPath
     ) throws(LayerError) -> NodeIndex {
         let above = Int(nodes[Int(parent)].pathLength)
         let length = above == 0 ? name.count : above + 1 + name.count
@@ -48,7 +53,6 @@ extension LayerTree {
         guard nodes.count < maximumEntries else { throw .tooManyEntries(limit: maximumEntries) }
         if (nodes.count + 1) * 4 > table.count * 3 { growTable() }
         let index = NodeIndex(nodes.count)
-        let hash = LayerTree.hash(name, parent)
         nodes.append(
             Node(
                 parent: parent, inode: inode, name: UInt32(names.count), hash: hash, pathLength: UInt16(length),

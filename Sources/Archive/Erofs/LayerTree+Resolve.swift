@@ -5,13 +5,23 @@ extension LayerTree {
     mutating func parent(of path: LayerPath) throws(LayerError) -> NodeIndex {
         let directory = path.parent
         if directory.isEmpty { return 0 }
-        if directory.elementsEqual(lastDirectory.path) { return lastDirectory.node }
+        if isLastDirectory(directory) { return lastDirectory.node }
         let bytes = Array(directory)
         guard let node = try resolve(bytes, for: path, creating: true) else {
             throw .notADirectory(path: path.description, component: path.description)
         }
         lastDirectory = (bytes, node)
         return node
+    }
+
+    private func isLastDirectory(_ path: ArraySlice<UInt8>) -> Bool {
+        guard path.count == lastDirectory.path.count else { return false }
+        return unsafe path.withUnsafeBytes { left in
+            unsafe lastDirectory.path.withUnsafeBytes { right in
+                guard let left = left.baseAddress, let right = right.baseAddress else { return false }
+                return unsafe memcmp(left, right, path.count) == 0
+            }
+        }
     }
 
     /// The node of a hard link's target; nil where there is none. The last name is not followed.
@@ -36,16 +46,16 @@ extension LayerTree {
         while start < pending.count {
             let name = start..<LayerTree.slash(in: pending, from: start)
             start = name.upperBound + 1
-            let dot = UInt8(ascii: ".")
-            if name.isEmpty || pending[name] == [dot] { continue }
-            if pending[name] == [dot, dot] {
-                node = nodes[Int(node)].parent
+            if name.count <= 2, pending[name].allSatisfy({ $0 == UInt8(ascii: ".") }) {
+                // Nothing, `.` or `..`.
+                if name.count == 2 { node = nodes[Int(node)].parent }
                 continue
             }
-            guard let found = find(pending.span.extracting(name), in: node) else {
+            let hash = LayerTree.hash(pending.span.extracting(name), node)
+            guard let found = find(pending.span.extracting(name), in: node, hash: hash) else {
                 if !creating { return nil }
                 let inode = try addInode(LayerTree.impliedDirectory)
-                node = try add(pending.span.extracting(name), in: node, inode: inode, for: path)
+                node = try add(pending.span.extracting(name), in: node, hash: hash, inode: inode, for: path)
                 continue
             }
             switch kind(of: found) {

@@ -38,12 +38,21 @@ public struct LayerPath: Hashable, Sendable {
         var scan = Scan()
         unsafe spelled.withUnsafeBufferPointer { unsafe scan.run($0) }
         if let reason = scan.failure { throw LayerPathError(reason, spelled) }
-        // The common spelling is the normal one: its storage is shared, not copied.
-        bytes = scan.isNormal ? spelled : scan.joined(spelled)
+        if scan.isNormal, !scan.mayHoldMark {
+            // The common case: the storage is shared, not copied, and nothing is allocated.
+            bytes = spelled
+            nameStart = scan.nameStart
+            mark = .entry
+        } else {
+            var scan = Scan(names: [])
+            unsafe spelled.withUnsafeBufferPointer { unsafe scan.run($0) }
+            let names = scan.names ?? []
+            bytes = scan.isNormal ? spelled : Scan.join(names, of: spelled)
+            nameStart = bytes.count - (names.last?.count ?? 0)
+            guard let mark = Mark(names: names, of: spelled) else { throw LayerPathError(.namelessWhiteout, spelled) }
+            self.mark = mark
+        }
         guard bytes.count <= LayerPath.maximumLength else { throw LayerPathError(.tooLong, spelled) }
-        nameStart = bytes.count - (scan.names.last?.count ?? 0)
-        guard let mark = Mark(names: scan.names, of: spelled) else { throw LayerPathError(.namelessWhiteout, spelled) }
-        self.mark = mark
     }
 
     /// Whether it is the layer's root.
@@ -109,43 +118,55 @@ extension LayerPath: CustomStringConvertible, Comparable {
     }
 }
 
-/// Finds the names of a spelled path.
+/// Looks through a spelled path, and keeps its names where they are asked for.
 private struct Scan {
-    var names: [Range<Int>] = []
+    var names: [Range<Int>]?
     var failure: LayerPathError.Reason?
     /// The spelling is the normal form already.
     var isNormal = true
+    /// Some name begins like a whiteout's.
+    var mayHoldMark = false
+    /// Where the last name begins, in the normal form.
+    var nameStart = 0
+    private var depth = 0
+
+    init(names: [Range<Int>]? = nil) { self.names = names }
 
     // memchr jumps from slash to slash: fast in debug builds too.
     mutating func run(_ path: UnsafeBufferPointer<UInt8>) {
         guard let base = path.baseAddress else { return }
         if unsafe memchr(base, 0, path.count) != nil { return failure = .holdsNUL }
-        names.reserveCapacity(8)
         var start = 0
         while start <= path.count {
             let slash = start < path.count ? unsafe memchr(base + start, 0x2F, path.count - start) : nil
             let end = unsafe slash.map { unsafe UnsafeRawPointer($0) - UnsafeRawPointer(base) } ?? path.count
             unsafe take(start..<end, of: base)
             if failure != nil { return }
+            nameStart = start
             start = end + 1
         }
     }
 
     private mutating func take(_ range: Range<Int>, of base: UnsafePointer<UInt8>) {
         let dot = UInt8(ascii: ".")
-        if unsafe range.isEmpty || (range.count == 1 && base[range.lowerBound] == dot) {
+        let beginsWithDot = unsafe !range.isEmpty && base[range.lowerBound] == dot
+        if range.isEmpty || (range.count == 1 && beginsWithDot) {
             isNormal = false
-        } else if unsafe range.count == 2 && base[range.lowerBound] == dot && base[range.lowerBound + 1] == dot {
+        } else if unsafe range.count == 2 && beginsWithDot && base[range.lowerBound + 1] == dot {
             isNormal = false
-            if names.popLast() == nil { failure = .climbsOut }
+            depth -= 1
+            if depth < 0 { failure = .climbsOut }
+            _ = names?.popLast()
         } else if range.count > LayerPath.maximumNameLength {
             failure = .nameTooLong
         } else {
-            names.append(range)
+            depth += 1
+            if beginsWithDot, unsafe base[range.lowerBound + 1] == UInt8(ascii: "w") { mayHoldMark = true }
+            names?.append(range)
         }
     }
 
-    func joined(_ spelled: [UInt8]) -> [UInt8] {
+    static func join(_ names: [Range<Int>], of spelled: [UInt8]) -> [UInt8] {
         var path: [UInt8] = []
         path.reserveCapacity(spelled.count)
         for name in names {
