@@ -17,7 +17,7 @@ struct PaxRecords: Sendable {
 
         var name: [UInt8] = []
         var realSize: Int64?
-        var map = SparseMap()
+        var map = TarSparseMap()
         fileprivate var blocks: Int64?
         fileprivate var major: Int64?
         fileprivate var minor: Int64?
@@ -208,8 +208,8 @@ extension PaxRecords {
     }
 
     /// `OFFSET,LENGTH,OFFSET,LENGTH…`.
-    private static func map(_ value: UnsafeRawBufferPointer) throws(TarError.Reason) -> SparseMap {
-        var map = SparseMap()
+    private static func map(_ value: UnsafeRawBufferPointer) throws(TarError.Reason) -> TarSparseMap {
+        var map = TarSparseMap()
         var offset: Int64?
         var start = 0
         while start < value.count {

@@ -68,8 +68,8 @@ public struct TarParser: Sendable {
     private struct PendingSparse {
         var entry: TarEntry
         var storedSize: Int64
-        var map = SparseMap()
-        var text = SparseMapText()
+        var map = TarSparseMap()
+        var text = TarSparseText()
     }
 
     /// The member that is being read, for errors.
@@ -371,7 +371,7 @@ extension TarParser {
         _ input: inout UnsafeRawBufferPointer, into handler: inout some TarHandler
     ) throws {
         guard var text = sparse?.text else { return }
-        sparse?.text = SparseMapText()  // keeps the runs uniquely referenced while they grow
+        sparse?.text = TarSparseText()  // keeps the runs uniquely referenced while they grow
         let piece = unsafe UnsafeRawBufferPointer(rebasing: input.prefix(Int(min(Int64(input.count), remaining))))
         let taken = try unsafe text.consume(piece)
         remaining -= Int64(taken)

@@ -1,5 +1,5 @@
 /// The runs of data of a sparse member as they are read: each is checked against those before it.
-struct SparseMap: Sendable {
+struct TarSparseMap: Sendable {
     private(set) var extents: [TarEntry.Extent] = []
     /// All runs read, the empty ones too.
     private(set) var count = 0
@@ -25,8 +25,8 @@ struct SparseMap: Sendable {
 
 /// Reads the map that pax format 1.0 puts in front of the data: decimal numbers, each ended by a newline; first the number
 /// of runs, then offset and length of each; filled up to a whole block.
-struct SparseMapText: Sendable {
-    private(set) var map = SparseMap()
+struct TarSparseText: Sendable {
+    private(set) var map = TarSparseMap()
     /// Bytes read.
     private(set) var position: Int64 = 0
     private var expected: Int64?
