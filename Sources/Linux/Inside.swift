@@ -40,14 +40,23 @@ package struct ConfinedTree: ~Copyable, Sendable {
     }
 
     /// Makes sure that a directory is there, with those above it; those that are new get the mode and leave the time of
-    /// the directory above as it was.
+    /// the directory above as it was. Where a symbolic link leads nowhere, what it names is made.
     package borrowing func makeDirectories(_ path: String, permissions: UInt32 = 0o755) throws(SystemError)
         -> OwnedDescriptor
     {
-        do { return try open(path, .directory) } catch { if error.kind != .notFound { throw error } }
+        try makeDirectories(path, permissions: permissions, links: 0)
+    }
+
+    private borrowing func makeDirectories(_ path: String, permissions: UInt32, links: Int) throws(SystemError)
+        -> OwnedDescriptor
+    {
+        do { return try open(path, .directory) } catch { if error.kind != .notFound || error.errno == ENOTDIR { throw error } }
         let (parent, name) = Self.split(path)
         guard let name else { throw SystemError(errno: ENOENT, operation: "open", subject: path) }
-        let above = try makeDirectories(parent, permissions: permissions)
+        let above = try makeDirectories(parent, permissions: permissions, links: links)
+        if let target = try missingTarget(name, in: above, parent, links, path) {
+            return try makeDirectories(target, permissions: permissions, links: links + 1)
+        }
         let before = try FileStatus(of: above, parent)
         if unsafe mkdirat(above.raw, name, permissions) != 0, errno != EEXIST {
             throw SystemError(errno: errno, operation: "create directory", subject: path)
@@ -56,15 +65,37 @@ package struct ConfinedTree: ~Copyable, Sendable {
         return try open(path, .directory)
     }
 
-    /// Makes sure that a file is there: an empty one where there was none.
+    /// Makes sure that a file is there: an empty one where there was none, or where a symbolic link leads nowhere.
     package borrowing func makeFile(_ path: String, permissions: UInt32 = 0o644) throws(SystemError) {
+        try makeFile(path, permissions: permissions, links: 0)
+    }
+
+    private borrowing func makeFile(_ path: String, permissions: UInt32, links: Int) throws(SystemError) {
         if try status(of: path) != nil { return }
         let (parent, name) = Self.split(path)
         guard let name else { throw SystemError(errno: EISDIR, operation: "create", subject: path) }
         let above = try makeDirectories(parent)
+        if let target = try missingTarget(name, in: above, parent, links, path) {
+            return try makeFile(target, permissions: permissions, links: links + 1)
+        }
         let before = try FileStatus(of: above, parent)
         _ = try Linux.open(name, .update, inside: above, noFollow: true, permissions: permissions)
         try restoreTime(before, of: above, parent)
+    }
+
+    /// What a name that is a symbolic link stands for; nil where it is none.
+    private borrowing func missingTarget(
+        _ name: String, in directory: borrowing OwnedDescriptor, _ parent: String, _ links: Int, _ subject: String
+    ) throws(SystemError) -> String? {
+        let bytes = Array(name.utf8)
+        do { if try FileStatus(entry: bytes, in: directory).kind != .symbolicLink { return nil } } catch {
+            if error.kind == .notFound { return nil }
+            throw error
+        }
+        // As many as the kernel follows.
+        if links > 40 { throw SystemError(errno: ELOOP, operation: "follow", subject: subject) }
+        let target = String(decoding: try readLink(entry: bytes, in: directory), as: UTF8.self)
+        return target.hasPrefix("/") ? target : "\(parent)/\(target)"
     }
 
     /// Makes a symbolic link where nothing has the name.

@@ -10,8 +10,8 @@ import Foundation
 ///
 /// The store's subnet and interface are chosen once, away from what the host has, and kept in `ROOT/network.json`. Which
 /// container has which address is a file in `RUN/network/`, named by the address, with the container's ID in it; a
-/// reboot drops them with the bridge. `RUN/network.lock` is held while netavark works: it changes what all containers
-/// share.
+/// reboot drops them with the bridge. One lock of the machine is held while netavark works: it changes firewall chains that
+/// all stores share.
 struct BridgeNetwork: Sendable {
     /// What is kept of the network.
     struct Plan: Codable, Equatable, Sendable {
@@ -25,8 +25,10 @@ struct BridgeNetwork: Sendable {
 
     let root: String
     let runDirectory: String
-    /// Taken by every store of the machine while it chooses.
+    /// Taken by every store of the machine while it works on the network.
     private static let machineLock = "/run/lock/strata-network.lock"
+    /// Which store of the machine has which interface and subnet.
+    private static let claimsPath = "/run/lock/strata-network.claims"
 
     /// Connects a container.
     ///
@@ -62,7 +64,8 @@ struct BridgeNetwork: Sendable {
 
     private func lock() throws -> FileLock {
         try makeDirectories("\(runDirectory)/network", permissions: 0o700)
-        return try FileLock.wait("\(runDirectory)/network.lock", .exclusive)
+        try makeDirectories(parent(of: Self.machineLock))
+        return try FileLock.wait(Self.machineLock, .exclusive)
     }
 
     // MARK: Addresses
@@ -95,7 +98,8 @@ struct BridgeNetwork: Sendable {
             }
             address = free
         }
-        try writeAll(Array(id.hex.utf8), to: try open("\(leases)/\(address)", .write).raw)
+        let file = try open("\(leases)/\(address)", .write)
+        try writeAll(Array(id.hex.utf8), to: file.raw, "address lease")
         return address
     }
 
@@ -117,15 +121,14 @@ struct BridgeNetwork: Sendable {
 
     // MARK: The plan
 
-    func plan() throws -> Plan {
+    /// The caller holds the machine's lock.
+    private func plan() throws -> Plan {
         let path = root + "/network.json"
         if let bytes = try? readFile(path, limit: 4096),
             let plan = try? JSONDecoder().decode(Plan.self, from: Data(bytes))
         {
             return plan
         }
-        let lock = try FileLock.wait(Self.machineLock, .exclusive)
-        defer { withExtendedLifetime(lock) {} }
         let claims = try claims()
         let interfaces = Set(try names(in: "/sys/class/net") ?? [])
         guard
@@ -145,13 +148,13 @@ struct BridgeNetwork: Sendable {
         try writeAtomically(Array(try JSONEncoder().encode(plan)), to: path)
         // Other stores of this machine see the choice before the bridge is there.
         let lines = (claims + [(plan, path)]).map { "\($0.plan.interface) \($0.plan.prefix) \($0.path)\n" }.joined()
-        try writeAtomically(Array(lines.utf8), to: Self.machineLock + ".claims")
+        try writeAtomically(Array(lines.utf8), to: Self.claimsPath)
         return plan
     }
 
     /// What other stores of this machine chose and still have.
     private func claims() throws -> [(plan: Plan, path: String)] {
-        HostFacts.text(Self.machineLock + ".claims").split(separator: "\n").compactMap { line in
+        HostFacts.text(Self.claimsPath).split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ", maxSplits: 2).map(String.init)
             guard fields.count == 3, let prefix = UInt32(fields[1]), (try? FileStatus.ifExists(fields[2])) ?? nil != nil
             else { return nil }
@@ -259,15 +262,26 @@ struct BridgeNetwork: Sendable {
                 .unavailable, "the bridge network needs netavark, which is not installed",
                 hint: "apt-get install netavark iptables, or use --network host or none")
         }
-        let result = try runProgram(
-            path, ["--config", "\(runDirectory)/network.aardvark", verb, namespace], environment: Runtime.environment,
-            input: Array(try JSONEncoder().encode(request)))
-        if result.code != 0 {
+        let input = Array(try JSONEncoder().encode(request))
+        for attempt in 1...4 {
+            let result = try runProgram(
+                path, ["--config", "\(runDirectory)/network.aardvark", verb, namespace],
+                environment: Runtime.environment, input: input)
+            if result.code == 0 { return result.output }
             struct Failure: Decodable { var error: String }
             let text = (try? JSONDecoder().decode(Failure.self, from: Data(result.output)))?.error ?? result.message
+            // Another engine of the machine that uses netavark made the same chain at the same time.
+            if attempt < 4, text.contains("already exists") { continue }
             throw ContainerError(.failed, "netavark \(verb) failed: \(text)")
         }
-        return result.output
+        return []
+    }
+
+    /// The subnet's first two bytes as text.
+    func prefixText() throws -> String {
+        let lock = try lock()
+        defer { withExtendedLifetime(lock) {} }
+        return try plan().subnet.split(separator: ".").prefix(2).joined(separator: ".")
     }
 
     private func macAddress(_ answer: [UInt8], _ plan: Plan) throws -> String {
@@ -276,4 +290,9 @@ struct BridgeNetwork: Sendable {
         let status = try JSONDecoder().decode([String: Status].self, from: Data(answer))
         return status[plan.interface]?.interfaces?["eth0"]?.mac_address ?? ""
     }
+}
+
+extension ContainerService {
+    /// The first two bytes of the bridge network's addresses, as text.
+    package func subnetPrefix() throws -> String { try bridge.prefixText() }
 }

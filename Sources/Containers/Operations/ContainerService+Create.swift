@@ -84,7 +84,13 @@ extension ContainerService {
     }
 
     private func complete(_ config: inout ContainerConfig, _ id: ContainerID, _ host: HostConfig) throws {
-        if config.hostname?.isEmpty ?? true {
+        if host.network.hasPrefix("container:") {
+            if config.hostname?.isEmpty == false {
+                throw ContainerError(.invalid, "conflicting options: hostname and the network mode")
+            }
+            // Its address is known by the other's name.
+            config.hostname = try store.record(try store.find(String(host.network.dropFirst(10)))).config.hostname
+        } else if config.hostname?.isEmpty ?? true {
             config.hostname =
                 host.network == "host" || host.utsMode == "host"
                 ? HostFacts.text("/proc/sys/kernel/hostname") : id.short

@@ -86,10 +86,11 @@ struct Conmon: Sendable {
         fileprivate let starter: OwnedDescriptor
         fileprivate let bundle: String
         fileprivate let conmon: Conmon
+        fileprivate let isAttached: Bool
 
         /// Lets it run; its process ID.
         func start() throws -> Int32 {
-            try writeAll([0], to: starter.raw, "conmon")
+            if isAttached { try writeAll([0], to: starter.raw, "conmon") }
             guard let answer = try answers.next() else { throw ContainerError(.failed, "conmon ended without a word") }
             if answer.data <= 0 { throw conmon.failure("exec", answer, bundle: bundle) }
             return answer.data
@@ -131,7 +132,7 @@ struct Conmon: Sendable {
         if job.isAttached, try ready.next() == nil {
             throw ContainerError(.failed, "conmon failed: \(message.isEmpty ? "it ended without a word" : message)")
         }
-        return ExecSession(answers: answers, starter: starter, bundle: job.bundle, conmon: self)
+        return ExecSession(answers: answers, starter: starter, bundle: job.bundle, conmon: self, isAttached: job.isAttached)
     }
 
     // MARK: Parts

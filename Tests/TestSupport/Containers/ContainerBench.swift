@@ -119,6 +119,46 @@ package final class ContainerBench: Sendable {
         return record.id
     }
 
+    /// Runs a command in a running container to its end.
+    package func exec(
+        _ id: ContainerID, _ command: [String], input: String? = nil, _ change: (inout ExecRequest) -> Void = { _ in }
+    ) throws -> Outcome {
+        var request = ExecRequest(command)
+        change(&request)
+        let files = try TemporaryDirectory()
+        try files.write("input", Array((input ?? "").utf8))
+        let standardInput = try open(files.path + "/input", .read)
+        let output = try open(files.path + "/output", .write)
+        let errors = try open(files.path + "/errors", .write)
+        let code = try service.exec(
+            id, request,
+            .init(input: input == nil ? nil : standardInput.raw, output: output.raw, errorOutput: errors.raw))
+        return Outcome(
+            code: code ?? -1, output: String(decoding: try readFile(files.path + "/output", limit: 64 << 20), as: UTF8.self),
+            errorOutput: String(decoding: try readFile(files.path + "/errors", limit: 64 << 20), as: UTF8.self), warnings: [])
+    }
+
+    /// Waits until a container's log has a line.
+    package func waitForLog(_ id: ContainerID, _ line: String) throws {
+        var request = LogRequest()
+        request.follow = true
+        var isSeen = false
+        try service.logs(id, request) { entry in
+            isSeen = String(decoding: entry.text, as: UTF8.self) == line + "\n"
+            return !isSeen
+        }
+        if !isSeen { throw ContainerError(.failed, "the container ended without `\(line)`") }
+    }
+
+    /// Asks again until it is so; fails after 30 s.
+    package func waitUntil(_ isSo: () throws -> Bool) throws {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try !isSo() {
+            if ContinuousClock.now > deadline { throw ContainerError(.failed, "waited for 30 s in vain") }
+            usleep(10_000)
+        }
+    }
+
     /// What the store left outside of its own files: mounts, cgroups, processes that name it.
     package func leftovers() throws -> [String] {
         var found: [String] = []
@@ -131,6 +171,15 @@ package final class ContainerBench: Sendable {
             if try !waitReadable([handle.raw], milliseconds: 10_000)[0] { found.append("process \(process.processID)") }
         }
         return found
+    }
+
+    /// What the bridge network left on the host: interfaces, firewall rules, addresses.
+    package func networkLeftovers() throws -> [String] {
+        let prefix = try service.subnetPrefix()
+        let rules = try runShell("iptables-save | grep -F '\(prefix).' | grep -F -v ' -s \(prefix).0.0/16 ' || true")
+        let addresses = try runShell("ip -o -4 addr show | grep -F ' \(prefix).' || true")
+        let leases = try names(in: layers.run + "/network") ?? []
+        return (rules + addresses).split(separator: "\n").map(String.init) + leases.map { "lease \($0)" }
     }
 
     /// conmon and runtime processes that work for this store.
