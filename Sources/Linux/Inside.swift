@@ -50,7 +50,9 @@ package struct ConfinedTree: ~Copyable, Sendable {
     private borrowing func makeDirectories(_ path: String, permissions: UInt32, links: Int) throws(SystemError)
         -> OwnedDescriptor
     {
-        do { return try open(path, .directory) } catch { if error.kind != .notFound || error.errno == ENOTDIR { throw error } }
+        do { return try open(path, .directory) } catch {
+            if error.kind != .notFound || error.errno == ENOTDIR { throw error }
+        }
         let (parent, name) = Self.split(path)
         guard let name else { throw SystemError(errno: ENOENT, operation: "open", subject: path) }
         let above = try makeDirectories(parent, permissions: permissions, links: links)

@@ -41,7 +41,9 @@ import Testing
     @Test func stopSendsTheStopSignalAndThenKills() throws {
         let bench = try ContainerBench()
         let service = bench.service
-        let polite = try bench.startDetached(["sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.1; done"]) {
+        let polite = try bench.startDetached([
+            "sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.1; done",
+        ]) {
             $0.overrides.stopSignal = "SIGUSR1"
         }
         try bench.waitForLog(polite, "ready")
@@ -188,7 +190,10 @@ import Testing
         #expect(Set(try lines()) == ["one\n", "two\n", long + "\n", "last"])
         #expect(try lines { $0.stderr = false } == ["one\n", long + "\n", "last"])
         #expect(try lines { $0.stdout = false } == ["two\n"])
-        #expect(try lines { $0.stderr = false; $0.tail = 2 } .suffix(2) == [long + "\n", "last"])
+        #expect(
+            try lines {
+                $0.stderr = false; $0.tail = 2
+            }.suffix(2) == [long + "\n", "last"])
         #expect(try lines { $0.tail = 0 } == [])
         #expect(try lines { $0.since = wallClockNanoseconds() } == [])
         #expect(try lines { $0.until = wallClockNanoseconds() - 3600 * 1_000_000_000 } == [])

@@ -40,7 +40,10 @@ import Testing
         }
         let address = try #require(try bench.service.info(server).state.network?.address)
         let outcome = try bench.run(
-            ["sh", "-c", "tail -1 /etc/hosts | cut -f1; hostname -i; until nc -w 2 \(address) 9 </dev/null; do :; done; ip -4 -o addr show eth0 | awk '{print $4}'"]
+            [
+                "sh", "-c",
+                "tail -1 /etc/hosts | cut -f1; hostname -i; until nc -w 2 \(address) 9 </dev/null; do :; done; ip -4 -o addr show eth0 | awk '{print $4}'",
+            ]
         ) { $0.hostConfig.networkMode = "bridge" }
         let lines = outcome.output.split(separator: "\n").map(String.init)
         #expect(lines.count == 4 && lines[0] == lines[1] && lines[2] == "from server" && lines[3] == lines[0] + "/16")

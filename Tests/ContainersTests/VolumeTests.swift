@@ -17,7 +17,8 @@ import Testing
             folder, setuid, .hardLink("data/same", to: "data/tool"), .symbolicLink("data/link", to: "/etc/passwd"),
             .directory("data/deep"), .file("data/deep/file", "text"), .node("data/fifo", "6"),
         ])
-        let look = "stat -c '%n %a %u:%g %h %Y' /data /data/tool /data/same /data/deep/file; readlink /data/link; test -p /data/fifo && echo fifo"
+        let look =
+            "stat -c '%n %a %u:%g %h %Y' /data /data/tool /data/same /data/deep/file; readlink /data/link; test -p /data/fifo && echo fifo"
         let image = try bench.run(["sh", "-c", look])
         let volume = try bench.run(["sh", "-c", look]) { $0.hostConfig.binds = ["shared:/data"] }
         #expect(volume.output == image.output && volume.code == 0, "\(volume.errorOutput)")
@@ -25,7 +26,10 @@ import Testing
         #expect(try attribute("user.note", of: path + "/tool") == Array("kept".utf8))
         // What a container writes there the next one sees; the image is not asked again.
         try bench.run(["sh", "-c", "rm -r /data/deep; echo new > /data/new"]) { $0.hostConfig.binds = ["shared:/data"] }
-        #expect(try bench.run(["sh", "-c", "cat /other/new; ls /other | grep -c deep"]) { $0.hostConfig.binds = ["shared:/other"] }.output == "new\n0\n")
+        #expect(
+            try bench.run(["sh", "-c", "cat /other/new; ls /other | grep -c deep"]) {
+                $0.hostConfig.binds = ["shared:/other"]
+            }.output == "new\n0\n")
     }
 
     @Test func nocopyAndImageVolumes() throws {
@@ -45,7 +49,9 @@ import Testing
         let bench = try ContainerBench()
         let host = try TemporaryDirectory()
         try host.write("file", Array("host".utf8))
-        let outcome = try bench.run(["sh", "-c", "cat /h/file; echo changed > /h/file; touch /r/x 2>/dev/null || echo read-only; cat /one"]) {
+        let outcome = try bench.run([
+            "sh", "-c", "cat /h/file; echo changed > /h/file; touch /r/x 2>/dev/null || echo read-only; cat /one",
+        ]) {
             $0.hostConfig.binds = ["\(host.path):/h", "\(host.path):/r:ro", "\(host.path)/file:/one:ro"]
         }
         #expect(outcome.output == "hostread-only\nchanged\n", "\(outcome.errorOutput)")
@@ -56,7 +62,9 @@ import Testing
 
     @Test func volumesOfAnotherContainer() throws {
         let bench = try ContainerBench()
-        let first = try bench.service.create(bench.request(["sh", "-c", "echo 1 > /a/x"]) { $0.hostConfig.binds = ["/a"] }).record.id
+        let first = try bench.service.create(
+            bench.request(["sh", "-c", "echo 1 > /a/x"]) { $0.hostConfig.binds = ["/a"] }
+        ).record.id
         _ = try bench.start(first)
         let second = try bench.run(["sh", "-c", "cat /a/x; touch /a/y 2>/dev/null || echo read-only"]) {
             $0.hostConfig.volumesFrom = ["\(first):ro"]
@@ -79,12 +87,16 @@ import Testing
     @Test func aVolumesSubdirectoryCanBeMounted() throws {
         let bench = try ContainerBench()
         try bench.run(["sh", "-c", "mkdir /v/sub; echo in > /v/sub/f"]) { $0.hostConfig.binds = ["whole:/v"] }
-        let outcome = try bench.run(["cat", "/s/f"]) { $0.hostConfig.mounts = ["source=whole,target=/s,volume-subpath=sub"] }
+        let outcome = try bench.run(["cat", "/s/f"]) {
+            $0.hostConfig.mounts = ["source=whole,target=/s,volume-subpath=sub"]
+        }
         #expect(outcome.output == "in\n")
     }
 
     @Test func aLinkInTheImageCannotLeadAMountPointOut() throws {
-        let bench = try ContainerBench([.symbolicLink("out", to: "/../../../../../tmp/strata-escape"), .symbolicLink("etc/hosts", to: "/escape")])
+        let bench = try ContainerBench([
+            .symbolicLink("out", to: "/../../../../../tmp/strata-escape"), .symbolicLink("etc/hosts", to: "/escape"),
+        ])
         #expect(try bench.run(["true"]) { $0.overrides.workingDir = "/out/made" }.code == 0)
         #expect(try FileStatus.ifExists("/tmp/strata-escape") == nil)
         #expect(try FileStatus.ifExists("/escape") == nil)

@@ -102,7 +102,9 @@ extension ContainerService {
                 logPath: log.type == "none" ? nil : store.logPath(id),
                 logSizeLimit: log.config["max-size"].flatMap(ByteSize.parse), hasTerminal: record.config.tty == true,
                 hasStdin: record.config.openStdin == true,
-                leavesStdinOpen: record.config.openStdin == true && !record.streams.stdinOnce,
+                // A client that detaches from a terminal must not close it for the next one.
+                leavesStdinOpen: record.config.openStdin == true
+                    && (!record.streams.stdinOnce || record.config.tty == true),
                 syncsLog: !record.hostConfig.autoRemove,
                 exitCommand: options.exitCommand.isEmpty ? [] : options.exitCommand + [id.hex], held: ports.descriptors)
         )

@@ -58,7 +58,10 @@ package final class Attachment: Sendable {
         var pending: ArraySlice<UInt8> = []
         var output = streams.output
         var errorOutput = streams.errorOutput
+        var isDetaching = false
         while true {
+            // What was typed before the keys is the container's.
+            if isDetaching, pending.isEmpty { return .detached }
             let events = try waitFor(
                 [
                     .init(socket.raw, writable: !pending.isEmpty), .init(pending.isEmpty ? input ?? -1 : -1),
@@ -93,9 +96,12 @@ package final class Attachment: Sendable {
                     endSending(socket.raw)
                     input = nil
                 } else {
-                    let (passed, isDetaching) = keys.filter(bytes)
+                    let (passed, isLast) = keys.filter(bytes)
                     pending += passed
-                    if isDetaching { return .detached }
+                    if isLast {
+                        isDetaching = true
+                        input = nil
+                    }
                 }
             }
         }

@@ -132,7 +132,8 @@ struct Conmon: Sendable {
         if job.isAttached, try ready.next() == nil {
             throw ContainerError(.failed, "conmon failed: \(message.isEmpty ? "it ended without a word" : message)")
         }
-        return ExecSession(answers: answers, starter: starter, bundle: job.bundle, conmon: self, isAttached: job.isAttached)
+        return ExecSession(
+            answers: answers, starter: starter, bundle: job.bundle, conmon: self, isAttached: job.isAttached)
     }
 
     // MARK: Parts

@@ -134,8 +134,10 @@ package final class ContainerBench: Sendable {
             id, request,
             .init(input: input == nil ? nil : standardInput.raw, output: output.raw, errorOutput: errors.raw))
         return Outcome(
-            code: code ?? -1, output: String(decoding: try readFile(files.path + "/output", limit: 64 << 20), as: UTF8.self),
-            errorOutput: String(decoding: try readFile(files.path + "/errors", limit: 64 << 20), as: UTF8.self), warnings: [])
+            code: code ?? -1,
+            output: String(decoding: try readFile(files.path + "/output", limit: 64 << 20), as: UTF8.self),
+            errorOutput: String(decoding: try readFile(files.path + "/errors", limit: 64 << 20), as: UTF8.self),
+            warnings: [])
     }
 
     /// Waits until a container's log has a line.
@@ -157,6 +159,42 @@ package final class ContainerBench: Sendable {
             if ContinuousClock.now > deadline { throw ContainerError(.failed, "waited for 30 s in vain") }
             usleep(10_000)
         }
+    }
+
+    /// Changes a container's state file by hand.
+    package func edit(_ id: ContainerID, replacing old: String, with new: String) throws {
+        let path = service.store.directory(id) + "/state.json"
+        let text = String(decoding: try readFile(path, limit: 1 << 20), as: UTF8.self)
+        let changed = text.split(separator: old, omittingEmptySubsequences: false).joined(separator: new)
+        if changed == text { throw ContainerError(.failed, "`\(old)` is not in \(text)") }
+        try writeAtomically(Array(changed.utf8), to: path)
+    }
+
+    /// What a power loss does: every process of the containers and every mount is gone, and the run directory is empty.
+    package func reboot(_ running: [ContainerID]) throws {
+        for id in running {
+            let state = try service.info(id).state
+            for process in [state.monitor, state.process].compactMap({ $0 }) {
+                try process.send(signal: SIGKILL)
+                try waitUntil { !process.isAlive }
+            }
+            if let group = state.cgroup {
+                _ = try runShell("find /sys/fs/cgroup -depth -type d -path '*\(group)' -exec rmdir {} +")
+            }
+            if let network = state.network {
+                _ = try runShell(
+                    "ip link del $(ip -o -4 addr show | grep -F ' \(network.gateway)/' | awk '{print $2}')")
+            }
+        }
+        for entry in try mountTable().reversed() where entry.target.hasPrefix(layers.run + "/") {
+            try unmount(entry.target, lazily: true)
+        }
+        try removeTree(layers.run)
+    }
+
+    /// A service as the first command after a reboot makes it.
+    package func reopened() throws -> ContainerService {
+        try ContainerService(service.options, driver: try ErofsDriver(layers: layers.layers))
     }
 
     /// What the store left outside of its own files: mounts, cgroups, processes that name it.
