@@ -19,10 +19,14 @@ package struct Overlay: Sendable {
         package var directory: String
         /// Overlayfs's own, empty, on the same file system.
         package var work: String
+        /// What is written need not survive a power loss: unmounting does not wait for the disk. Overlayfs marks the work
+        /// directory and mounts it once only.
+        package var isVolatile: Bool
 
-        package init(directory: String, work: String) {
+        package init(directory: String, work: String, isVolatile: Bool = false) {
             self.directory = directory
             self.work = work
+            self.isVolatile = isVolatile
         }
     }
 
@@ -85,6 +89,7 @@ package struct Overlay: Sendable {
     private var upperOptions: [(name: String, value: String?)] {
         var options: [(String, String?)] = []
         if let upper { options += [("upperdir", upper.directory), ("workdir", upper.work)] }
+        if upper?.isVolatile == true { options.append(("volatile", nil)) }
         if usesUserAttributes { options.append(("userxattr", nil)) }
         // The kernel's configuration sets the defaults of these. A layer must hold whole files and whole directories, so
         // that it can be packed without the layers below it: no redirects, no metadata-only copies, no index of links.

@@ -51,11 +51,14 @@ package final class LayerMounts: Sendable {
     ///   - work: overlayfs's own directory beside `upper`.
     ///   - target: an existing directory with nothing mounted on it.
     ///   - readOnly: refuses writes although there is an upper directory.
+    ///   - isVolatile: what is written need not survive a power loss; such an upper directory is mounted once only.
     /// - Throws: `SnapshotError.notFound`, `.damaged`, `.unsupported`; a `SystemError`.
-    package func mountRoot(layers: [Digest], upper: String?, work: String?, at target: String, readOnly: Bool) throws {
+    package func mountRoot(
+        layers: [Digest], upper: String?, work: String?, at target: String, readOnly: Bool, isVolatile: Bool = false
+    ) throws {
         var overlay = Overlay(
             name: "strata", usesUserAttributes: usesUserAttributes, readOnly: readOnly || upper == nil)
-        if let upper, let work { overlay.upper = Overlay.Upper(directory: upper, work: work) }
+        if let upper, let work { overlay.upper = .init(directory: upper, work: work, isVolatile: isVolatile) }
         if try isMountPoint(target) {
             throw SystemError(errno: 16 /* EBUSY */, operation: "mount at", subject: target)
         }

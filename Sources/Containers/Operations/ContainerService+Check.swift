@@ -91,7 +91,7 @@ extension ContainerService {
             guard state.phase == .exited || state.phase == .created, let group = state.cgroup else { continue }
             let left = try cgroups.directories(of: group).filter { try FileStatus.ifExists($0) != nil }
             if left.isEmpty { continue }
-            if repair { cgroups.remove(group) }
+            if repair { _ = try cgroups.removeEmpty(group) }
             findings.append(
                 .init(subject: group, problem: "control group of a container that ended", isRepaired: repair))
         }

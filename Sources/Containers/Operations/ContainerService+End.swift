@@ -144,10 +144,22 @@ extension ContainerService {
     /// Takes away everything that a running container has outside its own directory. Idempotent.
     func tearDown(_ record: ContainerRecord, _ state: ContainerState) throws {
         let id = record.id
-        try runtime(for: record).delete(id)
-        cgroups.remove(state.cgroup ?? cgroupPath(record))
+        try deleteRuntimeState(record, state)
         try disconnect(record, state)
         try clearRunDirectory(id)
+    }
+
+    /// Makes the runtime forget a container, and kills what still runs of it.
+    private func deleteRuntimeState(_ record: ContainerRecord, _ state: ContainerState) throws {
+        let runtime = try runtime(for: record)
+        let group = state.cgroup ?? cgroupPath(record)
+        if state.process?.isAlive != true, try cgroups.removeEmpty(group) {
+            // Nothing runs and no group is left: there is only the runtime's own note of it, and calling the runtime for
+            // that would take longer than all the rest.
+            return try removeTree("\(runtime.root)/\(record.id)")
+        }
+        try runtime.delete(record.id)
+        _ = try cgroups.removeEmpty(group)
     }
 
     private func disconnect(_ record: ContainerRecord, _ state: ContainerState) throws {

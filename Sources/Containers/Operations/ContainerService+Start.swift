@@ -132,7 +132,7 @@ extension ContainerService {
         try makeDirectory(store.rootPath(id), permissions: 0o755)
         try layers.mountRoot(
             layers: record.layers, upper: upper, work: store.directory(id) + "/work", at: store.rootPath(id),
-            readOnly: false)
+            readOnly: false, isVolatile: record.hostConfig.autoRemove)
     }
 
     /// The root directory shows the upper directory's attributes: they must be the image's.

@@ -95,6 +95,17 @@ package struct Cgroups: Sendable {
         return found.sorted()
     }
 
-    /// Removes a container's empty groups; those that hold processes stay.
-    func remove(_ path: String) { for directory in directories(of: path) { try? removeDirectory(directory) } }
+    /// Removes a container's groups.
+    ///
+    /// - Returns: false where one holds processes or groups, and stays.
+    func removeEmpty(_ path: String) throws -> Bool {
+        var isEmpty = true
+        for directory in directories(of: path) {
+            do { try removeDirectory(directory) } catch {
+                guard error.kind == .busy || error.kind == .notEmpty else { throw error }
+                isEmpty = false
+            }
+        }
+        return isEmpty
+    }
 }
