@@ -1,11 +1,12 @@
 # make run      sets up everything and shows the main job
 # make test     sets up everything and runs every test
 # make check    format, import directions, generated docs
+# make micro    counts allocations and instructions of the hot paths against their limits
 # make install  builds and installs the binary, man pages and completions (PREFIX=/usr/local)
 PREFIX ?= /usr/local
 RELEASE = -c release --static-swift-stdlib --product strata
 
-.PHONY: run test check release install docs bench fuzz clean
+.PHONY: run test check micro release install docs bench fuzz clean
 
 run: release
 	scripts/demo
@@ -17,6 +18,10 @@ test:
 check:
 	scripts/bootstrap build
 	scripts/check
+
+micro:
+	scripts/bootstrap test
+	scripts/check-micro
 
 release:
 	scripts/bootstrap run
