@@ -1,0 +1,65 @@
+import Hummingbird
+import OCI
+
+/// distribution-spec "Listing Tags", "Listing Referrers", and docker's catalog.
+struct DiscoveryRoutes {
+    let registry: Registry
+
+    private struct TagList: Encodable {
+        var name: String
+        var tags: [String]
+    }
+
+    private struct Catalog: Encodable { var repositories: [String] }
+
+    /// A page is larger than any listing that people look at, and small enough to be made at once.
+    private static let largestPage = 10_000
+
+    func tags(_ exchange: Exchange, _ name: RepositoryName) async throws -> Reply {
+        try exchange.allow(.get, .head)
+        let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
+        let tags = try await registry.database.read { try $0.tags(of: name, after: last, limit: count + 1) }
+        let page = Array(tags.prefix(count))
+        return try Reply(200).with(json: TagList(name: name.description, tags: page))
+            .linking(to: "/v2/\(name)/tags/list", count, after: tags.count > count ? page.last : nil)
+    }
+
+    func catalog(_ exchange: Exchange) async throws -> Reply {
+        try exchange.allow(.get, .head)
+        let (count, last) = try exchange.page(default: 100, limit: 1000)
+        let names = try await registry.database.read { try $0.repositories(after: last, limit: count + 1) }
+        let page = Array(names.prefix(count))
+        return try Reply(200).with(json: Catalog(repositories: page))
+            .linking(to: "/v2/_catalog", count, after: names.count > count ? page.last : nil)
+    }
+
+    private static let referrersPage = 1000
+
+    func referrers(_ exchange: Exchange, _ name: RepositoryName, _ subject: Digest) async throws -> Reply {
+        try exchange.allow(.get, .head)
+        let type = exchange.target["artifactType"]
+        let last = exchange.target["last"] ?? ""
+        let limit = Self.referrersPage
+        let found = try await registry.database.read {
+            try $0.referrers(of: subject, in: name, artifactType: type, after: last, limit: limit + 1)
+        }
+        let page = Array(found.prefix(limit))
+        var reply = Reply(200).with(
+            body: try JSONText.bytes(Index(manifests: page)), type: MediaType.ociIndex.rawValue)
+        if type != nil { reply = reply.with(.ociFiltersApplied, "artifactType") }
+        if found.count > limit, let last = page.last {
+            let filter = type.map { "&artifactType=\(RequestTarget.encode($0))" } ?? ""
+            let next = RequestTarget.encode(last.digest.description)
+            reply = reply.with(.link, "</v2/\(name)/referrers/\(subject)?last=\(next)\(filter)>; rel=\"next\"")
+        }
+        return reply
+    }
+}
+
+extension Reply {
+    /// Adds the address of the next page (RFC 8288), where there is one.
+    fileprivate func linking(to path: String, _ count: Int, after last: String?) -> Reply {
+        guard let last else { return self }
+        return with(.link, "<\(path)?n=\(count)&last=\(RequestTarget.encode(last))>; rel=\"next\"")
+    }
+}

@@ -1,0 +1,190 @@
+import Content
+import Hummingbird
+import HummingbirdCore
+import Linux
+import Logging
+import NIOCore
+import OCI
+import SQL
+import Synchronization
+
+/// Answers requests: reads the target, lets the routes decide, turns failures into answers, sends.
+final class RegistryResponder: Sendable {
+    private let registry: Registry
+    private let logger: Logger
+    private let limits: RegistryServer.Limits
+    private let gate: UploadGate
+    /// Whether bodies may leave by sendfile.
+    private let sendsFiles: Bool
+    private let draining = Mutex(false)
+
+    init(_ registry: Registry, limits: RegistryServer.Limits, sendsFiles: Bool, logger: Logger) {
+        self.registry = registry
+        self.logger = logger
+        self.limits = limits
+        self.sendsFiles = sendsFiles
+        gate = UploadGate(limit: registry.policy.concurrentUploads)
+    }
+
+    /// From now on `/readyz` says no, so that a balancer sends nobody else.
+    func startDraining() { draining.withLock { $0 = true } }
+
+    // Hummingbird's writers belong to no actor: what uses them must not either.
+    @concurrent
+    func respond(to request: Request, _ writer: consuming ResponseWriter, over channel: any NIOCore.Channel) async throws {
+        let start = ContinuousClock.now
+        // A request that takes longer than any honest one is cut off, whichever side is slow.
+        let alarm = channel.eventLoop.scheduleTask(in: .nanoseconds(limits.requestTime.nanoseconds)) {
+            channel.close(promise: nil)
+        }
+        defer { alarm.cancel() }
+        var proceed: (() async throws -> Void)?
+        if request.headers[.expect]?.lowercased() == "100-continue" {
+            proceed = { try await PartSender.sendContinue(over: channel) }
+        }
+        let body = RequestBodyReader(request, proceed: proceed)
+        var reply = await answer(request, body)
+        let proceeds = try await body.drain(limit: limits.drain)
+        if !proceeds { reply = reply.with(.connection, "close") }
+        try await send(reply, for: request, writer, over: channel)
+        log(request, reply, body, channel, ContinuousClock.now - start)
+        if !proceeds { throw ChannelError.inputClosed }
+    }
+
+    /// The answer, whatever happens.
+    private func answer(_ request: Request, _ body: RequestBodyReader) async -> Reply {
+        do {
+            let target = try RequestTarget(parsing: request.head.path ?? "")
+            let route = try RegistryRoute(target)
+            let exchange = Exchange(
+                method: request.method, target: target, headers: request.headers, body: body, principal: .anonymous,
+                logger: logger)
+            return try await dispatch(route, exchange)
+        } catch {
+            return Reply(failure(error, request))
+        }
+    }
+
+    private func dispatch(_ route: RegistryRoute, _ exchange: Exchange) async throws -> Reply {
+        let discovery = DiscoveryRoutes(registry: registry)
+        let uploads = UploadRoutes(registry: registry, gate: gate)
+        switch route {
+        case .support:
+            try exchange.allow(.get, .head)
+            return Reply(200).with(body: Array("{}".utf8), type: "application/json")
+        case .catalog: return try await discovery.catalog(exchange)
+        case .tags(let name): return try await discovery.tags(exchange, name)
+        case .referrers(let name, let digest): return try await discovery.referrers(exchange, name, digest)
+        case .manifest(let name, let reference):
+            return try await ManifestRoutes(registry: registry).respond(to: exchange, name, reference)
+        case .blob(let name, let digest):
+            return try await BlobRoutes(registry: registry).respond(to: exchange, name, digest)
+        case .uploads(let name): return try await uploads.start(exchange, name)
+        case .upload(let name, let id): return try await uploads.respond(to: exchange, name, id)
+        case .health: return Reply(200).with(body: Array("ok\n".utf8), type: "text/plain")
+        case .readiness: return try await readiness()
+        }
+    }
+
+    private func readiness() async throws -> Reply {
+        if draining.withLock({ $0 }) {
+            return Reply(503).with(body: Array("shutting down\n".utf8), type: "text/plain")
+        }
+        do {
+            try await Workers.run { [registry] in
+                _ = try registry.database.readBlocking { try $0.repositories(after: "", limit: 1) }
+                try registry.storage.checkWritable()
+            }
+        } catch {
+            return Reply(503).with(body: Array("\(error)\n".utf8), type: "text/plain")
+        }
+        return Reply(200).with(body: Array("ready\n".utf8), type: "text/plain")
+    }
+
+    /// What a client is told of an error; what is ours is logged.
+    private func failure(_ error: any Error, _ request: Request) -> RegistryFailure {
+        switch error {
+        case let error as RegistryFailure: return error
+        case let error as SystemError where error.kind == .noSpace: return Self.full
+        case let error as SQLError where error.code == .noSpace: return Self.full
+        case let error as SQLError where error.code == .busy:
+            return RegistryFailure(.tooManyRequests, status: 503, "the registry's database is busy: try again")
+                .with(header: "Retry-After", "2")
+        default:
+            logger.error(
+                "request failed",
+                metadata: [
+                    "method": "\(request.method.rawValue)", "path": "\(request.head.path ?? "")", "error": "\(error)",
+                ])
+            return RegistryFailure(.unknown, status: 500, "the registry failed; its log says why")
+        }
+    }
+
+    private static let full = RegistryFailure(
+        .unknown, status: 507, "the registry has no space left: remove what is not needed, or enlarge its disk")
+
+    private func log(
+        _ request: Request, _ reply: Reply, _ body: RequestBodyReader, _ channel: any NIOCore.Channel, _ time: Duration
+    ) {
+        guard logger.logLevel <= .info else { return }
+        logger.info(
+            "request",
+            metadata: [
+                "method": "\(request.method.rawValue)", "path": "\(request.head.path ?? "")", "status": "\(reply.status)",
+                "received": "\(body.received)", "sent": "\(request.method == .head ? 0 : reply.body.length)",
+                "ms": "\(time.milliseconds)", "from": "\(channel.remoteAddress?.ipAddress ?? "")",
+                "agent": "\(request.headers[.userAgent] ?? "")",
+            ])
+    }
+
+    // MARK: Sending
+
+    @concurrent
+    private func send(
+        _ reply: Reply, for request: Request, _ writer: consuming ResponseWriter, over channel: any NIOCore.Channel
+    ) async throws {
+        var head = HTTPResponse(status: .init(code: reply.status), headerFields: reply.headers)
+        head.headerFields[.dockerAPIVersion] = "registry/2.0"
+        if reply.status != 204, reply.status != 304 { head.headerFields[.contentLength] = "\(reply.length)" }
+        if request.method == .head { return try await writer.writeResponse(head) }
+        switch reply.body {
+        case .none: try await writer.writeResponse(head)
+        case .bytes(let buffer): try await writer.write(response: head, body: ResponseBody(byteBuffer: buffer))
+        case .blob(.file(let file, _), let range):
+            var body = try await writer.writeHead(head)
+            if sendsFiles, !range.isEmpty {
+                try await PartSender.send(file, range, over: channel)
+            } else {
+                try await Self.copy(file, range, to: &body)
+            }
+            try await body.finish(nil)
+        }
+    }
+
+    private static let chunkBytes = 256 << 10
+
+    @concurrent
+    private static func copy(_ file: OpenFile, _ range: Range<Int64>, to body: inout some ResponseBodyWriter) async throws {
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let start = position
+            let count = Int(min(Int64(chunkBytes), range.upperBound - position))
+            let buffer = try await Workers.run {
+                var buffer = ByteBufferAllocator().buffer(capacity: count)
+                let read = try unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
+                    try unsafe preadFull(
+                        from: file.descriptor.raw, at: start,
+                        into: UnsafeMutableRawBufferPointer(rebasing: space[..<count]), "blob")
+                }
+                if read < count { throw SystemError(errno: 5, operation: "read", subject: "blob") }
+                return buffer
+            }
+            try await body.write(buffer)
+            position += Int64(count)
+        }
+    }
+}
+
+extension Duration {
+    var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
+}

@@ -1,0 +1,144 @@
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+package import Logging
+import NIOCore
+package import NIOSSL
+import NIOPosix
+import Synchronization
+
+/// A registry on a port.
+package final class RegistryServer: Sendable {
+    /// What a client may take of the server.
+    package struct Limits: Sendable, Hashable {
+        /// How long a connection may be silent while the server waits for it: for a head, and within a body.
+        package var idleTime: Duration = .seconds(60)
+        /// How long one request may take.
+        package var requestTime: Duration = .seconds(3600)
+        package var connections = 4096
+        /// How much of a refused body is read away so that the connection can go on.
+        package var drain: Int64 = 1 << 20
+        /// How long requests may go on when the server is told to stop.
+        package var shutdownTime: Duration = .seconds(30)
+
+        package init() {}
+    }
+
+    package struct Options: Sendable {
+        package var host = "127.0.0.1"
+        /// 0 for any that is free.
+        package var port = 5000
+        package var tls: TLSConfiguration?
+        package var limits = Limits()
+
+        package init() {}
+    }
+
+    package let registry: Registry
+    /// Where it listens.
+    package let port: Int
+    private let limits: Limits
+    private let responder: RegistryResponder
+    private let service: any Stoppable
+    private let running: Task<Void, any Error>
+
+    /// Starts to listen; requests are served from then on.
+    package static func start(_ registry: Registry, _ options: Options = Options(), logger: Logger) async throws
+        -> RegistryServer
+    {
+        let responder = RegistryResponder(
+            registry, limits: options.limits, sendsFiles: options.tls == nil, logger: logger)
+        var configuration = HTTP1Channel.Configuration(
+            idleTimeout: .nanoseconds(options.limits.idleTime.nanoseconds))
+        configuration.httpDecoder = .init(
+            maxHeaderFieldSize: 32 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 200)
+        let http = HTTP1Channel(
+            responder: { request, writer, channel in
+                try await responder.respond(to: request, writer, over: channel)
+            }, configuration: configuration)
+        if let tls = options.tls {
+            return try await start(registry, try TLSChannel(TunedChannel(base: http), tlsConfiguration: tls), responder, options, logger)
+        }
+        return try await start(registry, TunedChannel(base: http), responder, options, logger)
+    }
+
+    private static func start(
+        _ registry: Registry, _ child: some ServerChildChannel, _ responder: RegistryResponder, _ options: Options,
+        _ logger: Logger
+    ) async throws -> RegistryServer {
+        // Hummingbird's own lines are of no use to whoever runs a registry.
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        let (ports, port) = AsyncThrowingStream<Int, any Error>.makeStream()
+        let server = Server(
+            childChannelSetup: child,
+            configuration: ServerConfiguration(
+                address: .hostname(options.host, port: options.port),
+                availableConnectionsDelegate: .maximum(options.limits.connections, logger: quiet)),
+            onServerRunning: { channel in
+                port.yield(channel.localAddress?.port ?? options.port)
+                port.finish()
+            }, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet)
+        let running = Task.detached {
+            do { try await server.run() } catch {
+                port.finish(throwing: error)
+                throw error
+            }
+        }
+        for try await number in ports {
+            return RegistryServer(registry, number, options.limits, responder, server, running)
+        }
+        try await running.value
+        throw ChannelError.alreadyClosed
+    }
+
+    private init(
+        _ registry: Registry, _ port: Int, _ limits: Limits, _ responder: RegistryResponder,
+        _ service: any Stoppable, _ running: Task<Void, any Error>
+    ) {
+        self.registry = registry
+        self.port = port
+        self.limits = limits
+        self.responder = responder
+        self.service = service
+        self.running = running
+    }
+
+    /// Takes no more connections, lets the requests under way end for `shutdownTime`, closes the rest.
+    package func stop() async throws {
+        responder.startDraining()
+        let running = running
+        let deadline = Task.detached { [limits] in
+            try await Task.sleep(for: limits.shutdownTime)
+            running.cancel()
+        }
+        try await service.shutdownGracefully()
+        _ = await running.result
+        deadline.cancel()
+    }
+}
+
+/// A server of any channel.
+private protocol Stoppable: Sendable {
+    func shutdownGracefully() async throws
+}
+
+extension Server: Stoppable {}
+
+/// HTTP/1 with what Hummingbird does not do: see `PartSender`.
+private struct TunedChannel: ServerChildChannel {
+    let base: HTTP1Channel
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
+        // Uploads arrive in large pieces: fewer wake-ups for the same bytes.
+        let allocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 256 << 10)
+        return channel.setOption(.recvAllocator, value: allocator)
+            .flatMap { base.setup(channel: channel, logger: logger) }
+            .flatMapThrowing { value in
+                try PartSender.add(to: channel)
+                return value
+            }
+    }
+
+    func handle(value: HTTP1Channel.Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+}

@@ -1,0 +1,19 @@
+/// What a registry allows and how long it keeps what nobody needs.
+package struct RegistryPolicy: Sendable, Hashable {
+    /// Whether an index may list manifests that the repository does not have.
+    package var sparseIndexes = false
+    /// The largest blob, in bytes.
+    package var largestBlob: Int64 = 1 << 40
+    /// The most request bodies that are taken at a time.
+    package var concurrentUploads = 256
+    /// How long an upload lives after its last byte.
+    package var uploadLifetime: Duration = .seconds(24 * 3600)
+    /// How long garbage collection lets be what lost its last user, and a deleted tag can be brought back.
+    package var grace: Duration = .seconds(24 * 3600)
+
+    package init() {}
+}
+
+extension Duration {
+    var milliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
+}
