@@ -79,6 +79,7 @@ let package = Package(
             dependencies: [
                 "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL", "Images", "Containers",
                 "RegistryServer", "Commands",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -53,7 +53,7 @@ extension RegistryRecords {
             INSERT INTO tags (repository, name, digest, updated) VALUES ($1, $2, $3, $4)
             ON CONFLICT (repository, name) DO UPDATE SET digest = $3, updated = $4
             """, [.integer(repository), .text(tag.description), .text(digest.description), .integer(now)])
-        try addHistory(tag.description, of: name, repository, became: digest, was: previous, by: actor, at: now)
+        try addHistory(tag.description, of: name, repository, became: digest, by: actor, at: now)
         try addEvent(
             RegistryEvent(
                 at: now, kind: previous == nil ? .tagCreated : .tagMoved, repository: name.description, actor: actor,
@@ -73,7 +73,7 @@ extension RegistryRecords {
     ) throws {
         try connection.execute(
             "DELETE FROM tags WHERE repository = $1 AND name = $2", [.integer(repository), .text(tag)])
-        try addHistory(tag, of: name, repository, became: nil, was: digest, by: actor, at: now)
+        try addHistory(tag, of: name, repository, became: nil, by: actor, at: now)
         try addEvent(
             RegistryEvent(
                 at: now, kind: .tagDeleted, repository: name.description, actor: actor, tag: tag, digest: nil,

@@ -52,12 +52,12 @@ enum RegistrySchema {
                     FOREIGN KEY (repository, digest) REFERENCES repository_manifests (repository, digest))
                 """,
                 "CREATE INDEX tags_digest ON tags (repository, digest)",
-                // digest is null where the tag was deleted. hash: see TagHistoryEntry.
+                // digest is null where the tag was removed; at is in seconds. previous and hash: see HistoryEntry.
                 """
                 CREATE TABLE tag_history (
                     id INTEGER PRIMARY KEY, repository INTEGER NOT NULL REFERENCES repositories (id),
-                    sequence INTEGER NOT NULL, tag TEXT NOT NULL, digest TEXT, previous TEXT, actor TEXT NOT NULL,
-                    at INTEGER NOT NULL, hash TEXT NOT NULL, UNIQUE (repository, sequence))
+                    sequence INTEGER NOT NULL, tag TEXT NOT NULL, digest TEXT, actor TEXT NOT NULL,
+                    at INTEGER NOT NULL, previous TEXT, hash TEXT NOT NULL, UNIQUE (repository, sequence))
                 """,
                 "CREATE INDEX tag_history_tag ON tag_history (repository, tag)",
                 """

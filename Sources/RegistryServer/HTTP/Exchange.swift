@@ -11,8 +11,8 @@ struct Exchange {
     var principal: Principal
     var logger: Logger
 
-    /// Written into history, events and the log.
-    var actor: String { principal.kind == .anonymous ? "anonymous" : principal.name }
+    /// Written into history, events and the log; empty for anonymous.
+    var actor: String { principal.name }
 
     /// Refuses methods that a path does not have.
     func allow(_ methods: HTTPRequest.Method...) throws {
