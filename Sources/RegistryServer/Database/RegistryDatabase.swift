@@ -80,7 +80,8 @@ package struct RegistryRecords {
     /// Names of repositories, in ASCII order, after a name.
     package func repositories(after last: String, limit: Int) throws -> [String] {
         try connection.rows(
-            "SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2", [.text(last), .integer(Int64(limit))]
+            "SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2",
+            [.text(last), .integer(Int64(limit))]
         ).map { $0.text(0) }
     }
 }

@@ -33,7 +33,8 @@ extension RegistryRecords {
     ///
     /// - Parameter source: the repository that must have it; nil for any.
     /// - Returns: false where it is not to be had.
-    package func mountBlob(_ digest: Digest, from source: RepositoryName?, to name: RepositoryName, at now: Int64) throws
+    package func mountBlob(_ digest: Digest, from source: RepositoryName?, to name: RepositoryName, at now: Int64)
+        throws
         -> Bool
     {
         if let source {

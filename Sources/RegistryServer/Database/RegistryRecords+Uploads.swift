@@ -39,7 +39,8 @@ extension RegistryRecords {
             \(condition)
             """, parameters
         ).compactMap { row in
-            guard let id = UploadID(parsing: row.text(0)), let algorithm = Digest.Algorithm(rawValue: row.text(2)) else {
+            guard let id = UploadID(parsing: row.text(0)), let algorithm = Digest.Algorithm(rawValue: row.text(2))
+            else {
                 return nil
             }
             return UploadRecord(id: id, repository: row.text(1), algorithm: algorithm, started: row.integer(3))

@@ -69,7 +69,8 @@ final class WriteQueue: Sendable {
     }
 
     /// The same from a thread of our own.
-    func writeBlocking<Value: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> Value) throws -> Value {
+    func writeBlocking<Value: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> Value) throws -> Value
+    {
         let result = Monitor<Result<Value, any Error>?>(nil)
         enqueue(Write(body) { value in result.withLock { $0 = value } })
         result.wait { $0 != nil }

@@ -28,7 +28,8 @@ struct ManifestRoutes {
             .with(.contentType, record.mediaType.rawValue)
     }
 
-    private func get(_ exchange: Exchange, _ name: RepositoryName, _ reference: ManifestReference) async throws -> Reply {
+    private func get(_ exchange: Exchange, _ name: RepositoryName, _ reference: ManifestReference) async throws -> Reply
+    {
         let (record, bytes) = try await registry.manifestContent(reference, in: name)
         if let reply = exchange.conditional(record.digest) { return reply }
         var reply = Self.reply(record)
@@ -39,7 +40,8 @@ struct ManifestRoutes {
     /// The most tags that one request may carry: the spec asks for 10 at least.
     private static let mostTags = 100
 
-    private func put(_ exchange: Exchange, _ name: RepositoryName, _ reference: ManifestReference) async throws -> Reply {
+    private func put(_ exchange: Exchange, _ name: RepositoryName, _ reference: ManifestReference) async throws -> Reply
+    {
         var tags: [TagName] = []
         for text in exchange.target.all("tag") {
             guard let tag = TagName(parsing: text) else { throw RegistryFailure.tagInvalid(text) }

@@ -31,7 +31,9 @@ final class RegistryResponder: Sendable {
 
     // Hummingbird's writers belong to no actor: what uses them must not either.
     @concurrent
-    func respond(to request: Request, _ writer: consuming ResponseWriter, over channel: any NIOCore.Channel) async throws {
+    func respond(to request: Request, _ writer: consuming ResponseWriter, over channel: any NIOCore.Channel)
+        async throws
+    {
         let start = ContinuousClock.now
         // A request that takes longer than any honest one is cut off, whichever side is slow.
         let alarm = channel.eventLoop.scheduleTask(in: .nanoseconds(limits.requestTime.nanoseconds)) {
@@ -130,7 +132,8 @@ final class RegistryResponder: Sendable {
         logger.info(
             "request",
             metadata: [
-                "method": "\(request.method.rawValue)", "path": "\(request.head.path ?? "")", "status": "\(reply.status)",
+                "method": "\(request.method.rawValue)", "path": "\(request.head.path ?? "")",
+                "status": "\(reply.status)",
                 "received": "\(body.received)", "sent": "\(request.method == .head ? 0 : reply.body.length)",
                 "ms": "\(time.milliseconds)", "from": "\(channel.remoteAddress?.ipAddress ?? "")",
                 "agent": "\(request.headers[.userAgent] ?? "")",
@@ -164,7 +167,9 @@ final class RegistryResponder: Sendable {
     private static let chunkBytes = 256 << 10
 
     @concurrent
-    private static func copy(_ file: OpenFile, _ range: Range<Int64>, to body: inout some ResponseBodyWriter) async throws {
+    private static func copy(_ file: OpenFile, _ range: Range<Int64>, to body: inout some ResponseBodyWriter)
+        async throws
+    {
         var position = range.lowerBound
         while position < range.upperBound {
             let start = position

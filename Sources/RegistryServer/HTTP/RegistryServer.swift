@@ -3,8 +3,8 @@ import HummingbirdCore
 import HummingbirdTLS
 package import Logging
 import NIOCore
-package import NIOSSL
 import NIOPosix
+package import NIOSSL
 import Synchronization
 
 /// A registry on a port.
@@ -57,7 +57,8 @@ package final class RegistryServer: Sendable {
                 try await responder.respond(to: request, writer, over: channel)
             }, configuration: configuration)
         if let tls = options.tls {
-            return try await start(registry, try TLSChannel(TunedChannel(base: http), tlsConfiguration: tls), responder, options, logger)
+            return try await start(
+                registry, try TLSChannel(TunedChannel(base: http), tlsConfiguration: tls), responder, options, logger)
         }
         return try await start(registry, TunedChannel(base: http), responder, options, logger)
     }

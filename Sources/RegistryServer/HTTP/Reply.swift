@@ -77,7 +77,9 @@ extension Reply {
     init(_ failure: RegistryFailure) {
         self.init(failure.status)
         for header in failure.headers {
-            if let name = HeaderName(header.name) { headers.append(HTTPFields.Element(name: name, value: header.value)) }
+            if let name = HeaderName(header.name) {
+                headers.append(HTTPFields.Element(name: name, value: header.value))
+            }
         }
         let item = Errors.Item(
             code: failure.code.rawValue, message: failure.message,

@@ -141,8 +141,10 @@ struct UploadRoutes {
         try await writing
     }
 
-    private func finish(_ upload: any BlobUpload, _ id: UploadID, _ digest: Digest, _ name: RepositoryName) async throws {
-        do { try await registry.finish(upload, id, as: digest, in: name) } catch BlobError.digestMismatch(_, let actual) {
+    private func finish(_ upload: any BlobUpload, _ id: UploadID, _ digest: Digest, _ name: RepositoryName) async throws
+    {
+        do { try await registry.finish(upload, id, as: digest, in: name) } catch BlobError.digestMismatch(_, let actual)
+        {
             throw RegistryFailure.digestInvalid("the bytes have the digest \(actual), not \(digest)")
         }
     }

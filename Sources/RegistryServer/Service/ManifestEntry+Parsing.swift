@@ -46,7 +46,8 @@ extension ManifestEntry {
             references = value.manifests.map { entry in
                 Reference(
                     digest: entry.digest, size: entry.size,
-                    kind: entry.mediaType.isLayer || entry.mediaType.rawValue.contains(".cacheconfig.") ? .blob : .manifest,
+                    kind: entry.mediaType.isLayer || entry.mediaType.rawValue.contains(".cacheconfig.")
+                        ? .blob : .manifest,
                     mayBeMissing: sparse)
             }
         }

@@ -22,7 +22,11 @@ extension Registry {
         _ id: UploadID, of name: RepositoryName, _ body: (any BlobUpload) async throws -> Result
     ) async throws -> Result {
         let upload: any BlobUpload
-        if let open = try sessions.claim(id, of: name) { upload = open } else { upload = try await reopen(id, of: name) }
+        if let open = try sessions.claim(id, of: name) {
+            upload = open
+        } else {
+            upload = try await reopen(id, of: name)
+        }
         defer { sessions.release(id) }
         return try await body(upload)
     }

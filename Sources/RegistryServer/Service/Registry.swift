@@ -37,7 +37,8 @@ package final class Registry: Sendable {
     package convenience init(root: String, policy: RegistryPolicy = RegistryPolicy()) throws {
         try makeDirectories(root, permissions: 0o700)
         try self.init(
-            storage: FileBlobStorage(path: root), database: RegistryDatabase(path: "\(root)/registry.db"), policy: policy)
+            storage: FileBlobStorage(path: root), database: RegistryDatabase(path: "\(root)/registry.db"),
+            policy: policy)
     }
 
     // MARK: Blobs
@@ -142,7 +143,8 @@ package final class Registry: Sendable {
     }
 
     /// Deletes a tag, or a manifest with the tags that name it.
-    package func deleteManifest(_ reference: ManifestReference, from name: RepositoryName, by actor: String) async throws
+    package func deleteManifest(_ reference: ManifestReference, from name: RepositoryName, by actor: String)
+        async throws
     {
         let now = now()
         let sparse = policy.sparseIndexes

@@ -36,7 +36,8 @@ package final class FileBlobStorage: RegistryBlobStorage {
 
     package func startUpload(_ id: UploadID, hashing algorithm: Digest.Algorithm) throws -> any BlobUpload {
         let path = uploadFile(id)
-        return FileBlobUpload(self, path: path, try Linux.open(path, .createNew, permissions: 0o600), algorithm, present: 0)
+        return FileBlobUpload(
+            self, path: path, try Linux.open(path, .createNew, permissions: 0o600), algorithm, present: 0)
     }
 
     package func resumeUpload(_ id: UploadID, hashing algorithm: Digest.Algorithm) throws -> (any BlobUpload)? {
@@ -49,7 +50,9 @@ package final class FileBlobStorage: RegistryBlobStorage {
 
     package func uploads() throws -> [StoredUpload] {
         try (names(in: "\(path)/uploads") ?? []).compactMap { name in
-            guard let id = UploadID(parsing: name), let status = try FileStatus.ifExists(uploadFile(id)) else { return nil }
+            guard let id = UploadID(parsing: name), let status = try FileStatus.ifExists(uploadFile(id)) else {
+                return nil
+            }
             return StoredUpload(id: id, changed: status.mtimeSeconds)
         }
     }
@@ -182,7 +185,8 @@ private func hash(
     _ file: borrowing OwnedDescriptor, from start: Int64, to end: Int64, _ path: String, into hasher: inout DigestHasher
 ) throws {
     var position = start
-    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(min(1 << 20, max(end - start, 1))), alignment: 4096)
+    let chunk = UnsafeMutableRawBufferPointer.allocate(
+        byteCount: Int(min(1 << 20, max(end - start, 1))), alignment: 4096)
     defer { unsafe chunk.deallocate() }
     while position < end {
         let count = Int(min(Int64(chunk.count), end - position))

@@ -88,7 +88,7 @@ package struct WireClient: Sendable {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes {
-                unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue))
+                unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(truncatingIfNeeded: MSG_NOSIGNAL))
             }
             if count < 0, errno == EINTR { continue }
             if count < 0 { throw Failure(description: "cannot send: error \(errno)") }
