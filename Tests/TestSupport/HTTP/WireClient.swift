@@ -47,7 +47,7 @@ package struct WireClient: Sendable {
         }
         lines += all.map { "\($0.key): \($0.value)" }
         let head = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
-        let payload = body.map { cut.map { Array(body!.prefix($0)) } ?? $0 } ?? []
+        let payload = Array((body ?? []).prefix(cut ?? .max))
         return try await onThread(named: "wire") { [port] in
             try Self.exchange(port, head, payload, isHead: method == "HEAD", breakOff: cut != nil)
         }
