@@ -7,9 +7,11 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -209,4 +211,47 @@ int clinux_setxattr_following(const char *path, const char *name, const void *va
 int clinux_futimens(int fd, int64_t seconds, uint32_t nanoseconds) {
     struct timespec times[2] = {{seconds, nanoseconds}, {seconds, nanoseconds}};
     return RESULT(futimens(fd, times));
+}
+
+int clinux_fork_namespace_keeper(int ready, int go) {
+    pid_t pid = fork();
+    if (pid != 0) return RESULT(pid);
+    // Only async-signal-safe calls from here on.
+    unsigned char byte = 0;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) byte = (unsigned char)errno;
+    if (write(ready, &byte, 1) != 1 || byte != 0) _exit(1);
+    // Nothing comes where the parent died before the IDs were mapped.
+    if (read(go, &byte, 1) != 1) _exit(1);
+    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) _exit(1);
+    // What the host mounts appears here, what is mounted here stays here.
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) _exit(1);
+    byte = 0;
+    if (write(ready, &byte, 1) != 1) _exit(1);
+    setsid();
+    int null = open("/dev/null", O_RDWR);
+    for (int i = 0; i < 3; i++) dup2(null, i);
+    close_range(3, ~0U, 0);
+    prctl(PR_SET_NAME, "strata-keeper", 0, 0, 0);
+    for (;;) pause();
+}
+
+int clinux_join_user_and_mounts(int pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+    int user = open(path, O_RDONLY | O_CLOEXEC);
+    if (user < 0) return -errno;
+    snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
+    int mounts = open(path, O_RDONLY | O_CLOEXEC);
+    int directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int result = 0;
+    // Entering a mount namespace moves to its root.
+    if (mounts < 0 || setns(user, CLONE_NEWUSER) < 0 || setns(mounts, CLONE_NEWNS) < 0 || setresgid(0, 0, 0) < 0 ||
+        setresuid(0, 0, 0) < 0)
+        result = -errno;
+    else if (directory >= 0 && fchdir(directory) < 0)
+        result = -errno;
+    close(user);
+    if (mounts >= 0) close(mounts);
+    if (directory >= 0) close(directory);
+    return result;
 }

@@ -38,6 +38,9 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
         }
     }
 
+    /// The reason alone: `no space left on device`.
+    package var reason: String { Self.reason(errno) }
+
     package var description: String { "cannot \(operation) `\(subject)`: \(Self.reason(errno))" }
 
     private static func reason(_ number: Int32) -> String {

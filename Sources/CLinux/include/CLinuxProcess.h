@@ -47,3 +47,9 @@ int clinux_bind_port(const char *address, uint16_t port, const char *transport);
 int clinux_bound_port(int fd);
 int clinux_setxattr_following(const char *path, const char *name, const void *value, size_t size);
 int clinux_futimens(int fd, int64_t seconds, uint32_t nanoseconds);
+
+// Forks a child that makes a user and a mount namespace, writes one byte (0, or the errno) to `ready`, waits for a byte
+// from `go`, and then keeps the namespaces until it is killed. Returns its process ID. Call it while there is one thread.
+int clinux_fork_namespace_keeper(int ready, int go);
+// Moves this process, which must have one thread, into the user and mount namespace of another.
+int clinux_join_user_and_mounts(int pid);

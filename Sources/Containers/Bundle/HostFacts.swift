@@ -32,6 +32,8 @@ package struct HostFacts: Sendable {
     package var hasAppArmor = false
     package var hasSeccomp = true
     package var processors = 1
+    /// In a user namespace of a person who is not root: no devices are made, and control groups are the host's.
+    package var isRootless = false
     /// Which of the sysctls that docker sets the kernel has.
     package var sysctls: Set<String> = []
 
@@ -68,9 +70,10 @@ package struct HostFacts: Sendable {
         facts.mayRaiseLimits = facts.capabilities.contains("CAP_SYS_RESOURCE")
         for (name, number) in limitNumbers { facts.limits[name] = resourceLimit(number) }
         facts.oomScoreAdj = Int(text("/proc/self/oom_score_adj")) ?? 0
+        facts.isRootless = !isInitialUserNamespace()
         let cgroups = Cgroups.probe()
         facts.cgroups = cgroups.layout
-        facts.controllers = cgroups.controllers
+        facts.controllers = facts.isRootless ? [] : cgroups.controllers
         facts.hasSwapLimit =
             cgroups.layout == .v2
             ? exists("/sys/fs/cgroup/memory.swap.max") || text("/proc/swaps").contains("\n")

@@ -34,6 +34,16 @@ extension SpecBuilder {
         return mounts
     }
 
+    /// In a user namespace the host's groups are shown, and with the host's network the host's `/sys`: the kernel lets only
+    /// the owner of a network namespace mount one for it.
+    private func rootless(_ mount: RuntimeSpec.Mount) -> RuntimeSpec.Mount {
+        let usesHostNetwork = record.hostConfig.network == "host"
+        guard mount.type == "cgroup" || mount.type == "sysfs" && usesHostNetwork else { return mount }
+        return RuntimeSpec.Mount(
+            destination: mount.destination, type: "bind", source: mount.destination,
+            options: ["rbind", "rprivate", "nosuid", "noexec", "nodev", "ro"])
+    }
+
     private var standardMounts: [RuntimeSpec.Mount] {
         let hostConfig = record.hostConfig
         let plain = ["nosuid", "noexec", "nodev"]
@@ -66,7 +76,7 @@ extension SpecBuilder {
                         options: plain + ["mode=1777", "size=\(hostConfig.shmSize)"]))
             }
         }
-        return mounts
+        return host.isRootless ? mounts.map(rootless) : mounts
     }
 
     private func bind(_ source: String, to destination: String) -> RuntimeSpec.Mount {

@@ -10,6 +10,8 @@ extension SpecBuilder {
             blockIO.throttleWriteIOPSDevice = throttles.throttleWriteIOPSDevice
             resources.blockIO = blockIO
         }
+        // Without groups there is nothing to enforce device rules: the user namespace does it.
+        if host.isRootless { return resources }
         resources.devices =
             record.hostConfig.privileged
             ? [RuntimeSpec.DeviceRule(allow: true, access: "rwm")] : Self.standardDeviceRules + deviceRules

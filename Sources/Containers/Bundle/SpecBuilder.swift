@@ -43,11 +43,12 @@ package struct SpecBuilder: Sendable {
     package var devices: [RuntimeSpec.Device] = []
     package var deviceRules: [RuntimeSpec.DeviceRule] = []
     package var throttles: RuntimeSpec.BlockIO?
-    package var cgroupPath: String
+    /// nil: the container stays in our own group.
+    package var cgroupPath: String?
 
     package init(
         record: ContainerRecord, host: HostFacts, user: ResolvedUser, paths: Paths, security: SecurityOptions,
-        cgroupPath: String
+        cgroupPath: String?
     ) {
         self.record = record
         self.host = host

@@ -43,6 +43,8 @@ package struct NetworkState: Sendable, Equatable, Codable {
     package var macAddress: String
     /// With the host ports that were chosen.
     package var ports: [PortMapping]
+    /// The process that carries the traffic of a container without root.
+    package var helper: ProcessIdentity?
 
     package init(
         name: String, interface: String, address: String, prefixLength: Int, gateway: String, macAddress: String,

@@ -2,13 +2,19 @@ import Linux
 
 /// Ports of the host that belong to a container: sockets that are bound and never listen, so that nobody else gets the
 /// port while netavark sends its traffic to the container.
-struct HostPorts: ~Copyable {
+final class HostPorts {
     /// With every host port chosen.
     let mappings: [PortMapping]
-    private let sockets: [OwnedSocket]
+    private var sockets: [OwnedSocket]
 
     /// Descriptors for conmon to hold.
     var descriptors: [Int32] { sockets.map(\.raw) }
+
+    /// Lets the ports go to somebody else who takes them at once.
+    func released() -> [PortMapping] {
+        sockets = []
+        return mappings
+    }
 
     /// Takes the ports; those that may be chosen are.
     init(_ wanted: [PortMapping]) throws {
@@ -29,6 +35,11 @@ struct HostPorts: ~Copyable {
                         let address = mapping.hostAddress.isEmpty ? "0.0.0.0" : mapping.hostAddress
                         throw ContainerError(
                             .conflict, "Bind for \(address):\(mapping.hostPort) failed: port is already allocated")
+                    }
+                    if error.kind == .permission {
+                        throw ContainerError(
+                            .failed, "cannot publish port \(mapping.hostPort): \(error.reason)",
+                            hint: "choose a port from 1024 on, or as root: `sysctl net.ipv4.ip_unprivileged_port_start=\(mapping.hostPort)`")
                     }
                     throw error
                 }

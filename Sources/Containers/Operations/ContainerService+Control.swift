@@ -7,7 +7,12 @@ extension ContainerService {
         defer { withExtendedLifetime(lock) {} }
         let info = try observed(try store.record(id), try store.state(id))
         switch info.status {
-        case .running: try runtime(for: info.record).pause(id)
+        case .running:
+            if info.state.cgroup == nil {
+                throw ContainerError(
+                    .unavailable, "cannot pause container \(id): freezing needs a control group, which only root can make")
+            }
+            try runtime(for: info.record).pause(id)
         case .paused: throw ContainerError(.conflict, "Container \(id) is already paused")
         default: throw ContainerError(.notRunning, "Container \(id) is not running")
         }
@@ -83,7 +88,7 @@ extension ContainerService {
     /// - Parameter arguments: of `ps`; `-ef` where there are none.
     package func top(_ id: ContainerID, arguments: [String] = []) throws -> (titles: [String], rows: [[String]]) {
         let info = try info(id)
-        guard info.status.isActive, let group = info.state.cgroup else {
+        guard info.status.isActive else {
             throw ContainerError(.notRunning, "container \(id) is not running")
         }
         guard let program = RuntimeChoice.find("ps") else {
@@ -93,7 +98,18 @@ extension ContainerService {
             program, arguments.isEmpty ? ["-ef"] : arguments, environment: Runtime.environment, limit: 16 << 20)
         if result.code != 0 { throw ContainerError(.failed, "ps: \(result.message)") }
         return try Self.processes(
-            String(decoding: result.output, as: UTF8.self), of: Set(cgroups.processes(group)))
+            String(decoding: result.output, as: UTF8.self), of: Set(try processes(info)))
+    }
+
+    /// A running container's processes, by the host's numbers.
+    func processes(_ info: ContainerInfo) throws -> [Int32] {
+        if let group = info.state.cgroup { return cgroups.processes(group) }
+        // Without a group they are those of its PID namespace.
+        guard let first = info.state.process?.processID, let namespace = try? readLink("/proc/\(first)/ns/pid") else {
+            return []
+        }
+        return try (names(in: "/proc") ?? []).compactMap { Int32($0) }
+            .filter { (try? readLink("/proc/\($0)/ns/pid")) == namespace }.sorted()
     }
 
     /// The lines of `ps` that are about given processes, cut into columns.

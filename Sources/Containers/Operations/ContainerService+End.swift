@@ -153,17 +153,18 @@ extension ContainerService {
     private func deleteRuntimeState(_ record: ContainerRecord, _ state: ContainerState) throws {
         let runtime = try runtime(for: record)
         let group = state.cgroup ?? cgroupPath(record)
-        if state.process?.isAlive != true, try cgroups.removeEmpty(group) {
+        if state.process?.isAlive != true, try group.map(cgroups.removeEmpty) ?? true {
             // Nothing runs and no group is left: there is only the runtime's own note of it, and calling the runtime for
             // that would take longer than all the rest.
             return try removeTree("\(runtime.root)/\(record.id)")
         }
         try runtime.delete(record.id)
-        _ = try cgroups.removeEmpty(group)
+        if let group { _ = try cgroups.removeEmpty(group) }
     }
 
     private func disconnect(_ record: ContainerRecord, _ state: ContainerState) throws {
-        guard let network = state.network, network.name == "bridge" else { return }
+        guard let network = state.network else { return }
+        if network.name != "bridge" { return try RootlessNetwork.disconnect(network) }
         let namespace = store.runDirectory(record.id) + "/netns"
         // After a reboot the bridge and its rules are gone with the namespace.
         guard try isNamespace(namespace) else { return }

@@ -126,7 +126,8 @@ extension ContainerService {
                 extra: host.extraHosts, gateway: state.network?.gateway)
         let resolv = NetworkFiles.resolv(
             host: HostFacts.text("/etc/resolv.conf"), servers: host.dns, searches: host.dnsSearch,
-            options: host.dnsOptions, sharesHost: isHost)
+            options: host.dnsOptions, sharesHost: isHost,
+            fallback: state.network.flatMap(RootlessNetwork.nameServer).map { [$0] })
         let directory = store.directory(record.id)
         for (name, text) in [("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolv)] {
             let file = try open("\(directory)/\(name)", .write, permissions: 0o644)

@@ -80,8 +80,10 @@ extension ContainerService {
         if record.hostConfig.network == "bridge" {
             _ = try open(namespace, .createNew, permissions: 0o444)
             try makeNetworkNamespace(at: namespace)
-            let network = try bridge.connect(record, namespace: namespace, ports: ports.mappings)
-            state.network = network
+            state.network =
+                try host.isRootless
+                ? RootlessNetwork(runDirectory: run).connect(namespace: namespace, ports: ports.released())
+                : bridge.connect(record, namespace: namespace, ports: ports.mappings)
             try store.save(state, of: id, durable: false)
         }
         let prepared = try prepare(record, state)

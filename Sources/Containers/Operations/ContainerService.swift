@@ -61,7 +61,9 @@ package final class ContainerService: Sendable {
         Runtime(choice: try runtimeChoice(record.hostConfig.runtime), root: store.runtimeRoot)
     }
 
-    func cgroupPath(_ record: ContainerRecord) -> String {
+    /// A container's control group; nil where there is none, without root.
+    func cgroupPath(_ record: ContainerRecord) -> String? {
+        if host.isRootless { return nil }
         let parent = record.hostConfig.resources.cgroupParent
         return cleanPath("\(parent.isEmpty ? "/strata" : parent)/\(record.id)")
     }

@@ -34,13 +34,17 @@ extension ContainerService {
     package func stats(_ id: ContainerID) throws -> ContainerStats {
         let info = try info(id)
         var stats = ContainerStats()
-        guard info.status.isActive, let group = info.state.cgroup, let process = info.state.process else {
-            return stats
-        }
+        guard info.status.isActive, let process = info.state.process else { return stats }
         stats.time = wallClockNanoseconds()
         stats.processors = host.processors
         stats.systemTime = Self.systemTime(HostFacts.text("/proc/stat"))
         let memoryTotal = Self.memoryTotal(HostFacts.text("/proc/meminfo"))
+        guard let group = info.state.cgroup else {
+            // Only what the processes themselves tell.
+            stats.processes = UInt64(try processes(info).count)
+            stats.memoryLimit = memoryTotal
+            return stats
+        }
         switch cgroups.layout {
         case .v2:
             stats.processorTime = (cgroups.table("cpu.stat", "cpu", of: group)["usage_usec"] ?? 0) * 1000

@@ -50,8 +50,12 @@ enum NetworkFiles {
 
     /// Docker's rules: what was asked for; else the host's, without servers that only the host can reach.
     ///
-    /// - Parameter sharesHost: the container uses the host's network, where all of the host's servers answer.
-    static func resolv(host: String, servers: [String], searches: [String], options: [String], sharesHost: Bool)
+    /// - Parameters:
+    ///   - sharesHost: the container uses the host's network, where all of the host's servers answer.
+    ///   - fallback: servers to use where the host has only ones that it alone can reach; nil is docker's choice.
+    static func resolv(host: String, servers: [String], searches: [String], options: [String], sharesHost: Bool,
+        fallback: [String]? = nil
+    )
         -> String
     {
         var found: (servers: [String], searches: [String], options: [String]) = ([], [], [])
@@ -70,7 +74,7 @@ enum NetworkFiles {
         if !servers.isEmpty { found.servers = servers }
         if !searches.isEmpty { found.searches = searches == ["."] ? [] : searches }
         if !options.isEmpty { found.options = options }
-        if found.servers.isEmpty { found.servers = ["8.8.8.8", "8.8.4.4"] }
+        if found.servers.isEmpty { found.servers = fallback ?? ["8.8.8.8", "8.8.4.4"] }
         var text = found.servers.map { "nameserver \($0)\n" }.joined()
         if !found.searches.isEmpty { text += "search \(found.searches.joined(separator: " "))\n" }
         if !found.options.isEmpty { text += "options \(found.options.joined(separator: " "))\n" }
