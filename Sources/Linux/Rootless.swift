@@ -43,7 +43,8 @@ package enum Rootless {
 
     private static func join(_ keeper: ProcessIdentity) throws -> Bool {
         guard keeper.isAlive else { return false }
-        try check(clinux_join_user_and_mounts(keeper.processID), "enter the namespaces of", "process \(keeper.processID)")
+        try check(
+            clinux_join_user_and_mounts(keeper.processID), "enter the namespaces of", "process \(keeper.processID)")
         return true
     }
 
@@ -80,12 +81,16 @@ package enum Rootless {
             description: "cannot create a user namespace"
                 + (answer.first.map { ": \(SystemError(errno: Int32($0), operation: "", subject: "").reason)" } ?? ""),
             hint: "run as root, or allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1 "
-                + "user.max_user_namespaces=10000`; with AppArmor also `kernel.apparmor_restrict_unprivileged_userns=0`")
+                + "user.max_user_namespaces=10000`; with AppArmor also `kernel.apparmor_restrict_unprivileged_userns=0`"
+        )
     }
 
     /// Maps 0 to the person and what follows to the subordinate IDs.
     private static func map(_ tool: String, _ process: Int32, own: UInt32, ranges: [IDRange]) throws {
-        guard let path = ["/usr/bin/", "/bin/", "/usr/local/bin/"].map({ $0 + tool }).first(where: { unsafe access($0, X_OK) == 0 })
+        guard
+            let path = ["/usr/bin/", "/bin/", "/usr/local/bin/"].map({ $0 + tool }).first(where: {
+                unsafe access($0, X_OK) == 0
+            })
         else { throw Failure(description: "\(tool) is not installed", hint: "apt-get install uidmap") }
         var arguments = ["\(process)", "0", "\(own)", "1"]
         var next: UInt32 = 1
@@ -94,7 +99,9 @@ package enum Rootless {
             next += range.count
         }
         let result = try runProgram(path, arguments, environment: ["PATH=/usr/bin:/bin"])
-        if result.code != 0 { throw Failure(description: "\(tool) failed: \(result.message)", hint: "look at /etc/subuid and /etc/subgid") }
+        if result.code != 0 {
+            throw Failure(description: "\(tool) failed: \(result.message)", hint: "look at /etc/subuid and /etc/subgid")
+        }
     }
 
     /// Subordinate IDs.

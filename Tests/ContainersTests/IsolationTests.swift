@@ -7,10 +7,12 @@ import Testing
 @Suite struct IsolationTests {
     @Test func fiveContainersOfOneImageSeeNothingOfEachOther() async throws {
         let bench = try ContainerBench([
-            .directory("srv"), .file("srv/changed", "image"), .file("srv/removed", "image"), .file("srv/renamed", "image"),
+            .directory("srv"), .file("srv/changed", "image"), .file("srv/removed", "image"),
+            .file("srv/renamed", "image"),
             .file("srv/mode", "image", mode: 0o640), .directory("srv/dir"), .file("srv/dir/inner", "image"),
         ])
-        let look = "cd /srv && find . | sort | xargs stat -c '%n %a %s' | grep -v './dir ' ; cat changed renamed 2>/dev/null"
+        let look =
+            "cd /srv && find . | sort | xargs stat -c '%n %a %s' | grep -v './dir ' ; cat changed renamed 2>/dev/null"
         let before = try bench.run(["sh", "-c", look]).output
         // Each changes, removes, renames and chmods the same files, says so, and waits until all have.
         let script = """
@@ -49,7 +51,8 @@ import Testing
                 group.addTask {
                     try await bench.service.perform { service in
                         try (0..<10).map { number in
-                            let request = bench.request(["sh", "-c", "exit \((batch * 10 + number) % 100)"]) { request in
+                            let request = bench.request(["sh", "-c", "exit \((batch * 10 + number) % 100)"]) {
+                                request in
                                 // Half of them remove themselves, half are removed.
                                 request.hostConfig.autoRemove = number.isMultiple(of: 2)
                                 request.hostConfig.binds = ["/data"]

@@ -39,7 +39,9 @@ final class HostPorts {
                     if error.kind == .permission {
                         throw ContainerError(
                             .failed, "cannot publish port \(mapping.hostPort): \(error.reason)",
-                            hint: "choose a port from 1024 on, or as root: `sysctl net.ipv4.ip_unprivileged_port_start=\(mapping.hostPort)`")
+                            hint:
+                                "choose a port from 1024 on, or as root: `sysctl net.ipv4.ip_unprivileged_port_start=\(mapping.hostPort)`"
+                        )
                     }
                     throw error
                 }

@@ -1,10 +1,11 @@
+import Glibc
+import Linux
+
 #if canImport(FoundationEssentials)
 import FoundationEssentials
 #else
 import Foundation
 #endif
-import Glibc
-import Linux
 
 /// A container's network without root: a program of the person's own carries its traffic, pasta or slirp4netns.
 struct RootlessNetwork {
@@ -34,7 +35,9 @@ struct RootlessNetwork {
 
     /// Ends the program.
     static func disconnect(_ state: NetworkState) throws {
-        guard let helper = state.helper, try helper.send(signal: SIGTERM), let handle = try helper.handle() else { return }
+        guard let helper = state.helper, try helper.send(signal: SIGTERM), let handle = try helper.handle() else {
+            return
+        }
         if try !waitReadable([handle.raw], milliseconds: 2000)[0] { try helper.send(signal: SIGKILL) }
     }
 
@@ -54,7 +57,8 @@ struct RootlessNetwork {
             throw ContainerError(.failed, "pasta failed: \(text)")
         }
         let addresses = Self.addresses(HostFacts.text("/proc/net/fib_trie"), HostFacts.text("/proc/net/route"))
-        return state("pasta", address: addresses.address, prefix: 24, gateway: addresses.gateway, ports, pidFile: pidFile)
+        return state(
+            "pasta", address: addresses.address, prefix: 24, gateway: addresses.gateway, ports, pidFile: pidFile)
     }
 
     private static func pastaPorts(_ option: String, _ ports: [PortMapping]) -> [String] {
@@ -77,7 +81,9 @@ struct RootlessNetwork {
         // `|-- ADDRESS` followed by `/32 host LOCAL` is an address of the host.
         var last = ""
         for line in trie.split(separator: "\n") {
-            if let range = line.split(separator: "|-- ").last, line.contains("|-- ") { last = String(range).trimmedBlanks }
+            if let range = line.split(separator: "|-- ").last, line.contains("|-- ") {
+                last = String(range).trimmedBlanks
+            }
             if line.contains("/32 host LOCAL"), !last.hasPrefix("127.") { return (last, gateway) }
         }
         return ("", gateway)

@@ -10,7 +10,8 @@ extension ContainerService {
         case .running:
             if info.state.cgroup == nil {
                 throw ContainerError(
-                    .unavailable, "cannot pause container \(id): freezing needs a control group, which only root can make")
+                    .unavailable,
+                    "cannot pause container \(id): freezing needs a control group, which only root can make")
             }
             try runtime(for: info.record).pause(id)
         case .paused: throw ContainerError(.conflict, "Container \(id) is already paused")

@@ -29,3 +29,31 @@ extension ContainerService {
         return code
     }
 }
+
+extension ContainerService {
+    /// Follows a container that runs with the caller's streams until its end.
+    ///
+    /// - Returns: the exit code; nil where the person detached.
+    package func follow(
+        _ id: ContainerID, _ streams: Attachment.Streams, onStart: (Attachment) throws -> Void = { _ in },
+        onWake: (Attachment) throws -> Void = { _ in }
+    ) throws -> Int32? {
+        let code: Int32? = try {
+            let waiters = try store.lockWaiters(id, .shared)
+            defer { withExtendedLifetime(waiters) {} }
+            let attachment = try attach(id)
+            try onStart(attachment)
+            if try attachment.pump(streams, onWake: { try onWake(attachment) }) == .detached { return nil }
+            return try untilStopped(id)
+        }()
+        if code != nil { try cleanUp(id) }
+        return code
+    }
+
+    /// Waits for the end of a container that was killed, and cleans up after it.
+    package func waitForEnd(_ id: ContainerID) throws -> Int32 {
+        let code = try untilStopped(id)
+        try cleanUp(id)
+        return code
+    }
+}

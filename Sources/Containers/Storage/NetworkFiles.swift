@@ -53,7 +53,8 @@ enum NetworkFiles {
     /// - Parameters:
     ///   - sharesHost: the container uses the host's network, where all of the host's servers answer.
     ///   - fallback: servers to use where the host has only ones that it alone can reach; nil is docker's choice.
-    static func resolv(host: String, servers: [String], searches: [String], options: [String], sharesHost: Bool,
+    static func resolv(
+        host: String, servers: [String], searches: [String], options: [String], sharesHost: Bool,
         fallback: [String]? = nil
     )
         -> String
