@@ -13,7 +13,7 @@ extension Registry {
             try? await Workers.run { [storage] in try storage.removeUpload(id) }
             throw error
         }
-        sessions.add(id, upload, to: name, busy: false)
+        sessions.add(id, upload, to: name)
         return id
     }
 
@@ -39,10 +39,10 @@ extension Registry {
             return try storage.resumeUpload(id, hashing: record.algorithm)
         }
         // Two requests may come at once: the first one has it.
-        if let open = try sessions.claim(id, of: name) { return open }
-        guard let upload else { throw RegistryFailure.uploadUnknown(id.description) }
-        sessions.add(id, upload, to: name, busy: true)
-        return upload
+        guard let open = try sessions.claim(id, of: name, resumed: upload) else {
+            throw RegistryFailure.uploadUnknown(id.description)
+        }
+        return open
     }
 
     /// Ends an upload: what came becomes a blob of the repository. Where the digest is another, the upload is forgotten.
@@ -94,8 +94,12 @@ extension Registry {
         let changed = Dictionary(stored.map { ($0.id, $0.changed * 1000) }) { first, _ in first }
         var expired = stored.filter { $0.changed * 1000 < limit }.map(\.id)
         expired += records.filter { changed[$0.id] == nil && $0.started < limit }.map(\.id)
-        expired.removeAll { sessions.isBusy($0) }
-        for id in expired { try await forget(id) }
-        return expired.count
+        var count = 0
+        for id in expired where sessions.close(id) {
+            defer { sessions.closed(id) }
+            try await forget(id)
+            count += 1
+        }
+        return count
     }
 }

@@ -10,6 +10,8 @@ package struct RegistryPolicy: Sendable, Hashable {
     package var uploadLifetime: Duration = .seconds(24 * 3600)
     /// How long garbage collection lets be what lost its last user, and a deleted tag can be brought back.
     package var grace: Duration = .seconds(24 * 3600)
+    /// Whether garbage collection deletes manifests that no tag and no index names.
+    package var removesUntagged = false
 
     package init() {}
 }
