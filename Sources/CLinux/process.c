@@ -255,3 +255,7 @@ int clinux_join_user_and_mounts(int pid) {
     if (directory >= 0) close(directory);
     return result;
 }
+
+int clinux_move_mount_onto(int from, int to) {
+    return (int)RESULT(syscall(SYS_move_mount, from, "", to, "", 0x04 | 0x40 /* MOVE_MOUNT_F_EMPTY_PATH | T_EMPTY_PATH */));
+}

@@ -14,6 +14,11 @@ package struct DetachedMount: ~Copyable, Sendable {
     package consuming func attach(at target: String) throws(SystemError) {
         try unsafe check(clinux_move_mount(descriptor.raw, AT_FDCWD, target), "mount at", target)
     }
+
+    /// Attaches it at what a handle names, whatever links its path went through.
+    package consuming func attach(to target: borrowing OwnedDescriptor, _ subject: String) throws(SystemError) {
+        try check(clinux_move_mount_onto(descriptor.raw, target.raw), "mount at", subject)
+    }
 }
 
 /// Options of a new file system.

@@ -53,3 +53,5 @@ int clinux_futimens(int fd, int64_t seconds, uint32_t nanoseconds);
 int clinux_fork_namespace_keeper(int ready, int go);
 // Moves this process, which must have one thread, into the user and mount namespace of another.
 int clinux_join_user_and_mounts(int pid);
+// Attaches a detached mount at what a handle (O_PATH) names.
+int clinux_move_mount_onto(int from, int to);

@@ -1,5 +1,6 @@
 import Linux
 import OCI
+import Snapshots
 
 extension ContainerService {
     struct Prepared {

@@ -47,6 +47,11 @@ package final class ContainerBench: Sendable {
             ]
     }()
 
+    /// The image with another layer on top.
+    package func addLayer(_ tar: [UInt8]) throws -> [Digest] {
+        image + [try layers.add(tar, to: ErofsDriver(layers: layers.layers)).diffID]
+    }
+
     /// A request for a container of the image.
     package func request(_ command: [String], _ change: (inout CreateRequest) throws -> Void = { _ in }) rethrows
         -> CreateRequest

@@ -1,25 +1,38 @@
-import Archive
-import Linux
+package import Archive
+package import Linux
 
 /// Gives a directory's entries to a tar handler: parents before children, siblings by their bytes, hard links as such.
-struct TreeReader {
+package struct TreeReader: Sendable {
     /// Give holes of sparse files as such; a plain tar has none.
-    var keepsHoles = false
+    package var keepsHoles: Bool
     /// Put before every path; empty or ending with a slash.
-    var prefix: [UInt8] = []
+    package var prefix: [UInt8] = []
     /// Give the directory itself, too, named by the prefix.
-    var includesRoot = true
-    /// The attributes to give.
-    var wantsAttribute: @Sendable (String) -> Bool = {
+    package var includesRoot = true
+    /// Go into what is mounted below, too.
+    package var crossesMounts = false
+    /// The attributes to give; those of overlayfs are its own.
+    package var wantsAttribute: @Sendable (String) -> Bool = {
         !$0.hasPrefix("trusted.overlay.") && !$0.hasPrefix("user.overlay.")
     }
-    /// Directories not to go into, as paths below the root.
-    var skips: Set<[UInt8]> = []
+    /// Which names of files were given, so that later ones become hard links.
+    package struct Links {
+        fileprivate struct Identity: Hashable {
+            var major: UInt32
+            var minor: UInt32
+            var inode: UInt64
+        }
+
+        fileprivate var first: [Identity: [UInt8]] = [:]
+        package init() {}
+    }
+
+    package init(keepsHoles: Bool = false) { self.keepsHoles = keepsHoles }
 
     /// Reads everything below an open directory; it never leaves the directory's file system.
-    func read(_ directory: borrowing OwnedDescriptor, to handler: inout some TarHandler) throws {
+    package func read(_ directory: borrowing OwnedDescriptor, to handler: inout some TarHandler) throws {
         let status = try FileStatus(of: directory)
-        var links: [Identity: [UInt8]] = [:]
+        var links = Links()
         if includesRoot {
             let name = prefix.isEmpty ? Array("./".utf8) : prefix
             var entry = entry(name, .directory, status)
@@ -31,25 +44,19 @@ struct TreeReader {
     }
 
     /// Gives a single entry of a directory, with everything below it.
-    func read(
+    package func read(
         entry name: [UInt8], as path: [UInt8], in directory: borrowing OwnedDescriptor,
         to handler: inout some TarHandler
     )
         throws
     {
-        var links: [Identity: [UInt8]] = [:]
+        var links = Links()
         let status = try FileStatus(entry: name, in: directory)
         try give(name, status, path: path, in: directory, device: status, links: &links, &handler)
     }
 
-    private struct Identity: Hashable {
-        var major: UInt32
-        var minor: UInt32
-        var inode: UInt64
-    }
-
     private func children(
-        of directory: borrowing OwnedDescriptor, path: [UInt8], device: FileStatus, links: inout [Identity: [UInt8]],
+        of directory: borrowing OwnedDescriptor, path: [UInt8], device: FileStatus, links: inout Links,
         _ handler: inout some TarHandler
     ) throws {
         let names = try namesBytes(in: directory).sorted { $0.lexicographicallyPrecedes($1) }
@@ -67,43 +74,43 @@ struct TreeReader {
 
     private func give(
         _ name: [UInt8], _ status: FileStatus, path: [UInt8], in directory: borrowing OwnedDescriptor,
-        device: FileStatus, links: inout [Identity: [UInt8]], _ handler: inout some TarHandler
+        device: FileStatus, links: inout Links, _ handler: inout some TarHandler
     ) throws {
         let isOther = status.deviceMajor != device.deviceMajor || status.deviceMinor != device.deviceMinor
-        // What is mounted there is another file system's; of overlayfs only directories have its number.
-        if isOther, status.kind == .directory { return }
+        if isOther, status.kind == .directory, !crossesMounts { return }
+        try giveAlone(name, status, path: path, in: directory, links: &links, to: &handler)
+        guard status.kind == .directory else { return }
+        try children(
+            of: try open(entry: name, in: directory, .directory), path: path, device: device, links: &links, &handler)
+    }
+
+    /// Gives an entry of a directory without what is below it; a socket, which no tar can hold, is left out.
+    package func giveAlone(
+        _ name: [UInt8], _ status: FileStatus, path: [UInt8], in directory: borrowing OwnedDescriptor,
+        links: inout Links, to handler: inout some TarHandler
+    ) throws {
         let full = prefix + path
         guard var entry = entry(full, status) else { return }
         if status.links > 1, status.kind != .directory {
-            let identity = Identity(major: status.deviceMajor, minor: status.deviceMinor, inode: status.inode)
-            if let first = links[identity] {
+            let identity = Links.Identity(major: status.deviceMajor, minor: status.deviceMinor, inode: status.inode)
+            if let first = links.first[identity] {
                 entry.kind = .hardLink
                 entry.size = 0
                 entry.linkTarget = first
                 try handler.begin(entry)
                 return try handler.end()
             }
-            links[identity] = full
+            links.first[identity] = full
         }
         entry.attributes = try attributes(name, directory)
         switch status.kind {
-        case .directory:
-            entry.path.append(UInt8(ascii: "/"))
-            try handler.begin(entry)
-            try handler.end()
-            if skips.contains(path) { return }
-            try children(
-                of: try open(entry: name, in: directory, .directory), path: path, device: device, links: &links,
-                &handler)
-        case .regular: try file(name, entry, in: directory, &handler)
-        case .symbolicLink:
-            entry.linkTarget = try readLink(entry: name, in: directory)
-            try handler.begin(entry)
-            try handler.end()
-        default:
-            try handler.begin(entry)
-            try handler.end()
+        case .directory: entry.path.append(UInt8(ascii: "/"))
+        case .regular: return try file(name, entry, in: directory, &handler)
+        case .symbolicLink: entry.linkTarget = try readLink(entry: name, in: directory)
+        default: break
         }
+        try handler.begin(entry)
+        try handler.end()
     }
 
     private func file(
