@@ -84,6 +84,24 @@ struct RawTar {
         return Array(String(length).utf8) + body
     }
 
+    /// An old GNU sparse member, its first four runs in the header; `extraBlocks` follow as they are.
+    mutating func addGNUSparse(
+        runs: [(Int64, Int64)], realSize: Int64, data: [UInt8], extraBlocks: [[UInt8]] = []
+    ) {
+        var header = Header(type: "S")
+        header.magic = "ustar  \0"
+        header.size = RawTar.binary(Int64(data.count), 12)
+        header.patches = runs.prefix(4).enumerated().map { index, run in
+            (386 + index * 24, RawTar.binary(run.0, 12) + RawTar.binary(run.1, 12))
+        }
+        header.patches.append((482, [extraBlocks.isEmpty ? 0 : 1]))
+        header.patches.append((483, RawTar.binary(realSize, 12)))
+        bytes += RawTar.block(header)
+        extraBlocks.forEach { bytes += $0 }
+        bytes += data
+        pad()
+    }
+
     mutating func pad() { bytes += [UInt8](repeating: 0, count: -bytes.count & 511) }
 
     mutating func end() { bytes += [UInt8](repeating: 0, count: 1024) }
