@@ -28,6 +28,22 @@ package func open(
     return OwnedDescriptor(owning: try check(raw, "open", shown(name)))
 }
 
+/// Opens what a path of names leads to below a directory, empty for the directory itself: no symbolic link on the way is
+/// followed, and neither `..` nor a mount leads out.
+package func open(
+    path: [UInt8], beneath directory: borrowing OwnedDescriptor, _ mode: OpenMode
+) throws(SystemError) -> OwnedDescriptor {
+    let path = path.isEmpty ? [UInt8(ascii: ".")] : path
+    let flags = UInt64(mode.flags | O_NOFOLLOW)
+    let resolve: UInt64 = 0x08 | 0x04 | 0x01  // RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
+    while true {
+        let result = unsafe withCString(path) { unsafe clinux_openat2(directory.raw, $0, flags, 0, resolve) }
+        // The kernel asks to try again when a rename raced with the walk.
+        if result == -EAGAIN { continue }
+        return OwnedDescriptor(owning: try check(result, "open", shown(path)))
+    }
+}
+
 extension FileStatus {
     /// The status of an entry, of a symbolic link itself.
     package init(entry name: [UInt8], in directory: borrowing OwnedDescriptor) throws(SystemError) {

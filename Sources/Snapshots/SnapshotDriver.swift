@@ -67,6 +67,9 @@ package struct LayerContents: Sendable, Equatable, Codable {
     package var files: Int
     /// The layer hides all layers below it: an opaque marker in its root.
     package var isRootOpaque: Bool
+    /// What a tree could not be given on this file system or with these privileges: names of attributes, `device`, `owner`,
+    /// `mtime`; nil for nothing.
+    package var leftOut: [String]?
 
     package init(size: Int64, files: Int, isRootOpaque: Bool = false) {
         self.size = size
