@@ -56,14 +56,16 @@ public struct Reference: Hashable, Sendable {
     /// The repository's full name: `docker.io/library/alpine`.
     public var repository: String { "\(domain)/\(path)" }
 
-    /// The repository's name as docker shows it: without `docker.io/` and `library/`.
+    /// The repository's name as docker shows it: without `docker.io/` and `library/`, unless it would then be read as another.
     public var familiarRepository: String {
         guard domain == Self.defaultDomain else { return repository }
         let library = "library/"
+        var short = Substring(path)
         if path.hasPrefix(library), !path.dropFirst(library.count).contains("/") {
-            return String(path.dropFirst(library.count))
+            short = short.dropFirst(library.count)
         }
-        return path
+        let isIdentifier = short.utf8.count == 64 && short.utf8.allSatisfy(Self.isHexDigit)
+        return Self.split(short) == (domain, path) && !isIdentifier ? String(short) : repository
     }
 
     /// The name as docker shows it: `alpine:3.15`, `alpine@sha256:…`.

@@ -17,6 +17,10 @@ import Testing
         Good(text: "docker.io/alpine", full: "docker.io/library/alpine", familiar: "alpine"),
         Good(text: "index.docker.io/library/alpine", full: "docker.io/library/alpine", familiar: "alpine"),
         Good(text: "a/b", full: "docker.io/a/b", familiar: "a/b"),
+        // Without the domain it would be read as another registry's.
+        Good(text: "docker.io/a.b/c", full: "docker.io/a.b/c", familiar: "docker.io/a.b/c"),
+        // Without it, it would be an image's identifier.
+        Good(text: "library/\(hex)", full: "docker.io/library/\(hex)", familiar: "docker.io/library/\(hex)"),
         Good(text: "docker.io/library/a/b", full: "docker.io/library/a/b", familiar: "library/a/b"),
         Good(text: "localhost/a", full: "localhost/a", familiar: "localhost/a"),
         Good(text: "localhost:5000/a", full: "localhost:5000/a", familiar: "localhost:5000/a"),
