@@ -13,7 +13,6 @@ let package = Package(
         .library(name: "RegistryClient", targets: ["RegistryClient"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
@@ -70,7 +69,7 @@ let package = Package(
             name: "Commands",
             dependencies: [
                 "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL", "Images", "Containers",
-                "RegistryServer", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "RegistryServer",
             ]),
         .executableTarget(name: "strata", dependencies: ["Commands"]),
 

@@ -116,6 +116,14 @@ int clinux_raw_terminal(int fd, void *saved) {
     return RESULT(tcsetattr(fd, TCSADRAIN, &state));
 }
 
+int clinux_hide_input(int fd, void *saved) {
+    struct termios state;
+    if (tcgetattr(fd, &state) < 0) return -errno;
+    memcpy(saved, &state, sizeof state);
+    state.c_lflag &= ~(tcflag_t)ECHO;
+    return RESULT(tcsetattr(fd, TCSADRAIN, &state));
+}
+
 int clinux_restore_terminal(int fd, const void *saved) { return RESULT(tcsetattr(fd, TCSADRAIN, saved)); }
 
 static volatile int caught_descriptor = -1;

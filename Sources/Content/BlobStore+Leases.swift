@@ -42,6 +42,9 @@ public final class Lease: Sendable {
         }
     }
 
+    /// What is held.
+    public var digests: Set<Digest> { state.withLock { $0.held } }
+
     /// Lets go of everything.
     public func release() {
         state.withLock { state in

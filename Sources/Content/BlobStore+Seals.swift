@@ -21,7 +21,11 @@ extension BlobStore {
             hasher.update(chunk)
         }
         let actual = hasher.finalize()
-        if actual != digest { throw BlobError.damaged(digest, "its bytes have the digest \(actual)") }
+        if actual != digest {
+            // From now on nothing trusts it without reading it.
+            try? removeFile(sealPath(of: digest))
+            throw BlobError.damaged(digest, "its bytes have the digest \(actual)")
+        }
         if readSeal(of: digest) != before { try? writeSeal(before, of: digest) }
     }
 

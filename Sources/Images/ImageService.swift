@@ -32,8 +32,12 @@ package final class ImageService: Sendable {
         self.driver = driver
         self.imageUsers = imageUsers
         self.now = now
-        blobs = try BlobStore(root: options.root)
-        metadata = ImageStore(path: options.root + "/strata.db")
+        let blobs = try BlobStore(root: options.root)
+        self.blobs = blobs
+        metadata = ImageStore(path: options.root + "/strata.db") {
+            // A layout that cannot be read lists something.
+            (try? blobs.listedManifests().isEmpty) != true
+        }
     }
 
     /// Runs blocking work on a thread of its own.

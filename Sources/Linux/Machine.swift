@@ -49,3 +49,40 @@ package func wallClockNanoseconds() -> Int64 {
     unsafe clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
 }
+
+/// The directory that relative paths start from; `/` where it is gone.
+package func workingDirectory() -> String {
+    guard let path = unsafe getcwd(nil, 0) else { return "/" }
+    defer { unsafe free(path) }
+    return unsafe String(cString: path)
+}
+
+/// The path of the running program.
+package func executablePath() -> String { (try? readLink("/proc/self/exe")) ?? CommandLine.arguments[0] }
+
+/// The environment of this process.
+package func environmentVariables() -> [String: String] {
+    var variables: [String: String] = [:]
+    guard let bytes = try? readFile("/proc/self/environ", limit: 8 << 20) else { return variables }
+    for entry in bytes.split(separator: 0) {
+        let text = String(decoding: entry, as: UTF8.self)
+        guard let equals = text.firstIndex(of: "=") else { continue }
+        variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+    }
+    return variables
+}
+
+/// Ends the process at once.
+package func exitProcess(_ code: Int32) -> Never { exit(code) }
+
+/// A time in this machine's zone, in strftime(3)'s format.
+///
+/// - Parameter seconds: since 1970.
+package func localTime(_ seconds: Int64, _ format: String) -> String {
+    var moment = time_t(seconds)
+    var parts = unsafe tm()
+    unsafe localtime_r(&moment, &parts)
+    var buffer = [CChar](repeating: 0, count: 256)
+    let count = unsafe strftime(&buffer, buffer.count, format, &parts)
+    return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

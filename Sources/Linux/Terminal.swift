@@ -18,6 +18,23 @@ package struct RawTerminal: ~Copyable, Sendable {
     deinit { _ = unsafe saved.withUnsafeBytes { unsafe clinux_restore_terminal(fd, $0.baseAddress) } }
 }
 
+/// A terminal that does not show what is typed, until the value goes.
+package struct HiddenInput: ~Copyable, Sendable {
+    private let fd: Int32
+    private let saved: [UInt8]
+
+    /// - Throws: where the descriptor is no terminal.
+    package init(_ fd: Int32) throws(SystemError) {
+        var saved = [UInt8](repeating: 0, count: Int(clinux_termios_size()))
+        let result = unsafe saved.withUnsafeMutableBytes { unsafe clinux_hide_input(fd, $0.baseAddress) }
+        try check(result, "hide input of", "terminal")
+        self.fd = fd
+        self.saved = saved
+    }
+
+    deinit { _ = unsafe saved.withUnsafeBytes { unsafe clinux_restore_terminal(fd, $0.baseAddress) } }
+}
+
 /// Signals as bytes that can be read from a descriptor. One value a process at a time.
 package struct CaughtSignals: ~Copyable, Sendable {
     private let pipe: Pipe

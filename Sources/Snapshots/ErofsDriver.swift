@@ -57,6 +57,7 @@ package struct ErofsDriver: SnapshotDriver {
         try checkedRecord(of: diffID).map { LayerRecord(diffID: diffID, kind: kind, contents: $0.contents) }
     }
 
+    package func distrust(_ diffID: Digest) throws { try store.distrust(diffID) }
     package func layers() throws -> [Digest] { try store.layers() }
     package func remove(_ diffID: Digest) throws { try store.remove(diffID) }
     package func removeLeftovers() throws { try store.removeLeftovers() }

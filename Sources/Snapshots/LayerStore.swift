@@ -72,6 +72,13 @@ struct LayerStore: Sendable {
             ? .notFound(diffID) : .damaged(diffID, "its `layer.json` is missing or damaged")
     }
 
+    /// Breaks a layer's seal.
+    func distrust(_ diffID: Digest) throws {
+        guard var record = try record(of: diffID) else { return }
+        record.seal = "damaged"
+        try write(record, into: path(of: diffID))
+    }
+
     /// Writes `layer.json` into a layer's directory, staged or in place.
     func write(_ record: Record, into layer: String) throws {
         let encoder = JSONEncoder()

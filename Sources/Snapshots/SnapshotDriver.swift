@@ -29,6 +29,8 @@ package protocol SnapshotDriver: Sendable {
     ///
     /// - Throws: `SnapshotError.damaged` naming the layer.
     func checkSeal(_ diffID: Digest) throws
+    /// Notes that a layer is damaged: until it is made again, `checkSeal` and `source` refuse it.
+    func distrust(_ diffID: Digest) throws
     /// A writer that compares the tar it takes with the stored layer instead of writing.
     /// Its `consume` or `finish` throws `SnapshotError.damaged` at the first difference; a good `finish` renews the seal.
     func verifier(of diffID: Digest) throws -> any LayerWriter

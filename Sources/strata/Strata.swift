@@ -1,4 +1,6 @@
+import Commands
+
 @main
 struct Strata {
-    static func main() {}
+    static func main() async { await Program.main() }
 }

@@ -26,6 +26,8 @@ int clinux_inotify_add(int fd, const char *path, uint32_t mask);
 
 // Sets a terminal raw; `saved` (clinux_termios_size bytes) takes the state to restore.
 int clinux_termios_size(void);
+// Turns the echo of a terminal off; `saved` as above.
+int clinux_hide_input(int fd, void *saved);
 int clinux_raw_terminal(int fd, void *saved);
 int clinux_restore_terminal(int fd, const void *saved);
 

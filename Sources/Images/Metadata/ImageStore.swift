@@ -11,8 +11,16 @@ package final class ImageStore: Sendable {
     package let path: String
     private let opened = Mutex<Database?>(nil)
 
-    /// - Parameter path: of the database; opened when it is first needed.
-    package init(path: String) { self.path = path }
+    /// Whether a store without a database has lost it.
+    private let isExpected: @Sendable () throws -> Bool
+
+    /// - Parameters:
+    ///   - path: of the database; opened when it is first needed.
+    ///   - isExpected: asked where there is no file: a new one would say that a full store is empty.
+    package init(path: String, isExpected: @escaping @Sendable () throws -> Bool = { false }) {
+        self.path = path
+        self.isExpected = isExpected
+    }
 
     /// The database, opened when it is first needed.
     ///
@@ -20,6 +28,11 @@ package final class ImageStore: Sendable {
     func database() throws -> Database {
         try opened.withLock { opened in
             if let database = opened { return database }
+            if try FileStatus.ifExists(path) == nil, try isExpected() {
+                throw ImageError(
+                    .damaged, "the database `\(path)` is missing",
+                    hint: "run `strata system check --repair`: it rebuilds the database from the images in the store")
+            }
             let database = try Self.explaining { try Database(path: path, migrations: Schema.migrations) }
             opened = database
             return database

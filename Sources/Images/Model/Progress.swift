@@ -28,6 +28,7 @@ package enum LayerStatus: Sendable, Equatable {
     case mounted(from: String)
     case skippedForeign
     case loading(done: Int64, total: Int64)
+    case checking(done: Int64, total: Int64)
 
     /// docker's words, without figures.
     package var text: String {
@@ -48,6 +49,7 @@ package enum LayerStatus: Sendable, Equatable {
         case .mounted(let repository): "Mounted from \(repository)"
         case .skippedForeign: "Skipped foreign layer"
         case .loading: "Loading layer"
+        case .checking: "Checking"
         }
     }
 
@@ -55,7 +57,7 @@ package enum LayerStatus: Sendable, Equatable {
     package var bytes: (done: Int64, total: Int64)? {
         switch self {
         case .downloading(let done, let total), .extracting(let done, let total), .pushing(let done, let total),
-            .loading(let done, let total), .waitingForOther(let done, let total):
+            .loading(let done, let total), .waitingForOther(let done, let total), .checking(let done, let total):
             (done, total)
         default: nil
         }

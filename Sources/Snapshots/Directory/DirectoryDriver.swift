@@ -41,6 +41,7 @@ package struct DirectoryDriver: SnapshotDriver {
         return LayerRecord(diffID: diffID, kind: kind, contents: record.contents)
     }
 
+    package func distrust(_ diffID: Digest) throws { try store.distrust(diffID) }
     package func layers() throws -> [Digest] { try store.layers() }
     package func remove(_ diffID: Digest) throws { try store.remove(diffID) }
     package func removeLeftovers() throws { try store.removeLeftovers() }

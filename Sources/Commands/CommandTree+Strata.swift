@@ -1,0 +1,15 @@
+extension CommandTree {
+    /// All of `strata`.
+    package static let strata: CommandTree = CommandTree(
+        groups: [.image, .system], commands: [.login, .logout, .version, .completion])
+}
+
+extension CommandGroup {
+    static let image = CommandGroup(
+        "image", "Manage images",
+        [
+            .imagePull, .imageList, .imageHistory, .imageInspect, .imageRemove, .imageTag, .imagePush, .imageSave,
+            .imageLoad, .imageImport, .imagePrune, .imageUndo,
+        ])
+    static let system = CommandGroup("system", "Manage Strata", [.systemUsage, .systemCheck, .systemInfo])
+}
