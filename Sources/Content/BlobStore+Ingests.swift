@@ -114,7 +114,11 @@ extension BlobStore {
     }
 
     /// The bytes that downloads and other work under way, or left behind, take on disk.
-    public func ingestBytes() throws -> Int64 { try allocatedBytes(of: ingestDirectory) }
+    public func ingestBytes() throws -> Int64 {
+        try (names(in: ingestDirectory) ?? []).reduce(0) {
+            $0 + ((try? allocatedBytes(of: "\(ingestDirectory)/\($1)")) ?? 0)
+        }
+    }
 }
 
 /// A locked directory for work that leaves nothing behind.

@@ -35,6 +35,22 @@ extension ImageService {
     private func pullOne(
         _ reference: Reference, platform: Platform?, progress: @escaping ProgressHandler
     ) async throws -> PullOutcome {
+        do { return try await pullNow(reference, platform: platform, progress: progress) } catch let error
+            as RegistryError
+        {
+            let code: ImageError.Code =
+                switch error.code {
+                case .manifestUnknown, .nameUnknown, .blobUnknown: .notFound
+                case .denied, .unauthorized: .denied
+                default: .unavailable
+                }
+            throw ImageError(code, error.sentence(pulling: reference), hint: error.hint)
+        }
+    }
+
+    private func pullNow(
+        _ reference: Reference, platform: Platform?, progress: @escaping ProgressHandler
+    ) async throws -> PullOutcome {
         let source = client.source(for: reference)
         let heading = reference.digest == nil ? reference.tag ?? "" : reference.description
         if let digest = try await upToDate(reference, platform: platform) {
