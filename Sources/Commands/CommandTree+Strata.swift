@@ -1,7 +1,7 @@
 extension CommandTree {
     /// All of `strata`.
     package static let strata: CommandTree = CommandTree(
-        groups: [.image, .system], commands: [.login, .logout, .version, .completion])
+        groups: [.container, .image, .volume, .system], commands: [.inspect, .login, .logout, .version, .completion])
 }
 
 extension CommandGroup {

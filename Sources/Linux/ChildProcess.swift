@@ -142,6 +142,8 @@ package struct Pipe: ~Copyable, Sendable {
     package consuming func takeWriteEnd() -> OwnedDescriptor { writeEnd }
     /// The reading end alone, to be closed by the caller; the other is closed.
     package consuming func takeReadEnd() -> Int32 { readEnd.release() }
+    /// Both ends, to be closed by the caller.
+    package consuming func taken() -> (readEnd: Int32, writeEnd: Int32) { (readEnd.release(), writeEnd.release()) }
 }
 
 /// Lets writes to a pipe or socket whose reader is gone fail instead of killing this thread's process.

@@ -7,14 +7,20 @@ package final class Console: Sendable {
     package let isTerminal: Bool
     package let isErrorTerminal: Bool
     private let environment: [String: String]
+    private let output: Int32
     // One line at a time, whoever writes.
     private let turn = Mutex<Void>(())
 
-    package init(environment: [String: String]) {
+    /// - Parameter output: takes what was asked for.
+    package init(environment: [String: String], output: Int32 = 1) {
         self.environment = environment
-        isTerminal = Linux.isTerminal(1)
+        self.output = output
+        isTerminal = Linux.isTerminal(output)
         isErrorTerminal = Linux.isTerminal(2)
     }
+
+    /// The same, with everything on standard error: where standard output is a container's.
+    package var onErrorOutput: Console { Console(environment: environment, output: 2) }
 
     /// Columns of the terminal; docker's 80 where there is none.
     package var columns: Int { terminalSize(1)?.columns ?? terminalSize(0)?.columns ?? 80 }
@@ -25,7 +31,7 @@ package final class Console: Sendable {
 
     /// Writes to standard output. A reader that went away ends the program, as it should.
     package func write(_ text: String) {
-        turn.withLock { _ in try? writeAll(Array(text.utf8), to: 1, "standard output") }
+        turn.withLock { _ in try? writeAll(Array(text.utf8), to: output, "standard output") }
     }
 
     package func line(_ text: String) { write(text + "\n") }

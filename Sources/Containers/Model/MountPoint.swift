@@ -267,6 +267,10 @@ package enum ByteSize {
 /// Names of volumes.
 package enum VolumeName {
     package static func parse(_ text: String) throws(ContainerError) -> String {
+        if text.utf8.count == 1 {
+            throw ContainerError(
+                .invalid, "volume name is too short, names should be at least two alphanumeric characters")
+        }
         if !ContainerName.isValid(text) {
             throw ContainerError(
                 .invalid,

@@ -62,6 +62,12 @@ extension ContainerService {
             let source = try mount.kind == .bind ? FileStatus(of: mount.source, following: true) : nil
             if let source, source.kind != .directory {
                 try root.makeFile(mount.destination)
+            } else if mount.kind == .tmpfs, try root.status(of: mount.destination) == nil {
+                // The runtime gives a tmpfs the mode of what it is mounted on.
+                let mode = mount.tmpfsOptions.last { $0.hasPrefix("mode=") }.flatMap {
+                    UInt16($0.dropFirst(5), radix: 8)
+                }
+                try setMode(mode ?? 0o1777, of: try root.makeDirectories(mount.destination), mount.destination)
             } else {
                 _ = try root.makeDirectories(mount.destination)
             }

@@ -43,14 +43,14 @@ extension ImageService {
         }
     }
 
-    private struct ImportedLayer: Sendable {
+    struct ImportedLayer: Sendable {
         var blob: Descriptor
         var diffID: Digest
         var contents: LayerContents
     }
 
     /// Makes a layer, and a packed blob of the same tar, of what comes.
-    private func importLayer(
+    func importLayer(
         from input: Int32, _ lease: Lease, progress: @escaping ProgressHandler
     ) async throws -> ImportedLayer {
         let space = SpaceGuard(options.root)
