@@ -43,10 +43,20 @@ enum TransportFailure {
             connection(failure, host: address.origin.host, into: &result)
         case let failure as IOError:
             result.message = "\(failure)"
-            result.code = failure.errnoCode == connectionRefused ? .unreachable : .unavailable
-        case is HTTPParserError:
-            result.code = .invalidAnswer
-            result.message = "the answer is not HTTP"
+            result.code = .unavailable
+            if failure.errnoCode == connectionRefused {
+                result.code = .unreachable
+                result.message = refusal(address.origin.host, address.origin.port)
+            }
+        case let failure as HTTPParserError:
+            if case .invalidEOFState = failure {
+                result.code = .unavailable
+                result.message = "the server closed the connection"
+            } else {
+                result.code = .invalidAnswer
+                result.message = "the answer is not HTTP, or its header is too large"
+                result.isTransient = false
+            }
         case is ChannelError:
             result.code = .unavailable
             result.message = "the connection was closed"
@@ -56,6 +66,10 @@ enum TransportFailure {
     }
 
     private static let connectionRefused: Int32 = 111
+
+    private static func refusal(_ host: String, _ port: Int) -> String {
+        "dial tcp \(host):\(port): connect: connection refused"
+    }
 
     private static func words(for error: HTTPClientError) -> String {
         if error == .remoteConnectionClosed { return "the server closed the connection" }

@@ -58,4 +58,67 @@ struct DecompressorTests {
         }
         #expect(Compression.detect(firstBytes: packed) == made.compression)
     }
+
+    struct Refused: Sendable, CustomTestStringConvertible {
+        var testDescription: String
+        var compression: Compression
+        var error: DecompressionError
+        /// The stream of a text, damaged.
+        var damage: @Sendable (inout [UInt8]) -> Void
+
+        init(
+            _ name: String, _ compression: Compression, _ error: DecompressionError,
+            _ damage: @escaping @Sendable (inout [UInt8]) -> Void
+        ) {
+            testDescription = "\(compression.rawValue): \(name)"
+            (self.compression, self.error, self.damage) = (compression, error, damage)
+        }
+    }
+
+    static let refused: [Refused] = [
+        Refused("nothing", .gzip, .truncated(.gzip)) { $0 = [] },
+        Refused("a header", .gzip, .truncated(.gzip)) { $0 = Array($0.prefix(9)) },
+        Refused("half", .gzip, .truncated(.gzip)) { $0 = Array($0.prefix($0.count / 2)) },
+        Refused("no length", .gzip, .truncated(.gzip)) { $0.removeLast(4) },
+        Refused("garbage behind", .gzip, .trailingGarbage(.gzip)) { $0 += [0, 0] },
+        Refused("half a member behind", .gzip, .truncated(.gzip)) { $0 += [0x1F, 0x8B, 8] },
+        Refused("another checksum", .gzip, .checksumMismatch(.gzip)) { $0[$0.count - 8] ^= 1 },
+        Refused("another length", .gzip, .checksumMismatch(.gzip)) { $0[$0.count - 1] ^= 1 },
+        Refused("another method", .gzip, .corrupt(.gzip, "no valid header")) { $0[2] = 7 },
+        Refused("a reserved flag", .gzip, .corrupt(.gzip, "no valid header")) { $0[3] = 0x80 },
+        Refused("an endless name", .gzip, .corrupt(.gzip, "no valid header")) {
+            $0 = [0x1F, 0x8B, 8, 8, 0, 0, 0, 0, 0, 3] + [UInt8](repeating: 0x6E, count: 200_000)
+        },
+        Refused("no deflate", .gzip, .corrupt(.gzip, "an invalid block")) { $0[10] = 0xFF },
+        Refused("a bomb", .gzip, .outputTooLarge(limit: 1 << 20)) {
+            $0 = (try? pack([UInt8](repeating: 0, count: 2 << 20), .gzip)) ?? []
+        },
+        Refused("nothing", .zstd, .truncated(.zstd)) { $0 = [] },
+        Refused("three bytes", .zstd, .truncated(.zstd)) { $0 = Array($0.prefix(3)) },
+        Refused("half", .zstd, .truncated(.zstd)) { $0 = Array($0.prefix($0.count / 2)) },
+        Refused("no checksum", .zstd, .truncated(.zstd)) { $0.removeLast(4) },
+        Refused("garbage behind", .zstd, .trailingGarbage(.zstd)) { $0 += [0, 0] },
+        Refused("half a frame behind", .zstd, .truncated(.zstd)) { $0 += $0.prefix(7) },
+        Refused("another checksum", .zstd, .checksumMismatch(.zstd)) { $0[$0.count - 1] ^= 1 },
+        Refused("text", .zstd, .corrupt(.zstd, "no frame begins here")) { $0 = Array("text".utf8) },
+        // The fuzzer found that libzstd reads the formats from before its first version, and those not the same in pieces.
+        Refused("version 0.5", .zstd, .corrupt(.zstd, "no frame begins here")) {
+            $0 = [0x25, 0xB5, 0x2F, 0xFD, 0x02, 0xFF, 0xFD, 0x02]
+        },
+        Refused("version 0.7", .zstd, .corrupt(.zstd, "no frame begins here")) { $0[0] = 0x27 },
+        Refused("a window of 2 GiB", .zstd, .windowTooLarge) { $0 = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0xA8, 1, 0, 0] },
+        Refused("a bomb", .zstd, .outputTooLarge(limit: 1 << 20)) {
+            $0 = (try? pack([UInt8](repeating: 0, count: 2 << 20), .zstd)) ?? []
+        },
+    ]
+
+    @Test(arguments: refused) func refusesWhatIsNoWholeStream(_ row: Refused) throws {
+        var stream = try pack(sampleText(20_000), row.compression)
+        row.damage(&stream)
+        for pieces in [1 << 20, 1000, 1] where pieces > 1 || stream.count < 50_000 {
+            #expect(throws: row.error, "in pieces of \(pieces)") {
+                try unpack(stream, row.compression, pieces: pieces, limit: 1 << 20)
+            }
+        }
+    }
 }

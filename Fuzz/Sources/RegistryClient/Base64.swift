@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/Auth/Base64.swift

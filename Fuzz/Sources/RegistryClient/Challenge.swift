@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/Auth/Challenge.swift

@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/HTTP/ContentRange.swift

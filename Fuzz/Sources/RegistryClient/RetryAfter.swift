@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/HTTP/RetryAfter.swift

@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/Configuration/TOMLSubset.swift

@@ -1,0 +1,1 @@
+../../../Sources/RegistryClient/HTTP/WebAddress.swift

@@ -1,0 +1,1 @@
+../../../Tests/ArchiveTests/Fuzzing/ArchiveTargets.swift

@@ -1,0 +1,1 @@
+../../../Tests/OCITests/Fuzzing/OCITargets.swift

@@ -1,0 +1,1 @@
+../../../Tests/RegistryClientTests/Fuzzing/RegistryClientTargets.swift
