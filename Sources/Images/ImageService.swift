@@ -7,7 +7,7 @@ package import Snapshots
 /// The images of a store: what `ImageOperations` promises, over the blobs, the layers and the metadata database.
 ///
 /// No state of its own but open files: any number of services, in any number of processes, may share a store.
-package final class ImageService: Sendable {
+package final class ImageService: ImageOperations, Sendable {
     package let options: StoreOptions
     package let client: RegistryClient
     package let blobs: BlobStore
