@@ -1,4 +1,5 @@
 import Linux
+import OCI
 package import Snapshots
 
 /// A store's layers in a temporary directory, with a run directory; unmounted and gone with the value.
@@ -42,6 +43,36 @@ package final class LayerBench: Sendable {
     @discardableResult
     package func add(_ members: [LayerTar.Member], to driver: any SnapshotDriver) throws -> LayerRecord {
         try add(LayerTar(members).finished, to: driver)
+    }
+
+    /// Makes a tar file a layer, in pieces.
+    @discardableResult
+    package func add(file: String, to driver: any SnapshotDriver) throws -> LayerRecord {
+        let scratch = try makeScratch()
+        defer { try? removeTree(scratch) }
+        var hasher = DigestHasher(.sha256)
+        let contents = try unsafe feed(file: file, to: try driver.beginLayer(in: scratch)) { unsafe hasher.update($0) }
+        return try driver.commit(contents, stagedIn: scratch, as: hasher.finalize())
+    }
+
+    /// Gives a tar file to a writer, in pieces.
+    package func feed(
+        file path: String, to writer: any LayerWriter, _ body: (UnsafeRawBufferPointer) -> Void = { _ in }
+    ) throws -> LayerContents {
+        let file = try open(path, .read)
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var position: Int64 = 0
+        while true {
+            let count = try unsafe buffer.withUnsafeMutableBytes { buffer in
+                let count = try unsafe preadFull(from: file.raw, at: position, into: buffer, path)
+                let piece = unsafe UnsafeRawBufferPointer(rebasing: buffer[..<count])
+                unsafe body(piece)
+                try unsafe writer.consume(piece)
+                return count
+            }
+            if count == 0 { return try writer.finish() }
+            position += Int64(count)
+        }
     }
 
     /// Gives a whole tar to a writer.

@@ -13,6 +13,8 @@ extension SnapshotDriverSuite {
         /// What the refusal says.
         var refusal: String?
 
+        var makesDevices: Bool { members.contains { $0.type == "4" || $0.type == "3" && $0.device != (0, 0) } }
+
         init(_ name: String, _ members: [LayerTar.Member], _ lines: String...) {
             self.name = name
             self.members = members
