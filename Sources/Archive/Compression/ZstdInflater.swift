@@ -2,12 +2,13 @@ import CZstd
 
 /// Zstandard by libzstd: any number of frames, skippable ones among them.
 ///
-/// Each frame's magic number is looked at here: libzstd also reads the formats from before its first version, by code that
-/// nobody needs and few have looked at.
+/// Each frame's header is gathered here and given whole:
+/// - libzstd also reads the formats from before its first version, by code that nobody needs and few have looked at;
+/// - where a header comes in pieces and the rest at once, libzstd 1.5 may take the middle of a frame for its beginning.
 @safe final class ZstdInflater: DecompressionEngine {
     private let context: OpaquePointer?
-    /// The magic number of the next frame, as far as it came; nil inside a frame.
-    private var magic: [UInt8]? = []
+    /// The header of the next frame, as far as it came; nil inside a frame.
+    private var header: [UInt8]? = []
     private var hasFrame = false
 
     private static let frame: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
@@ -22,37 +23,48 @@ import CZstd
 
     deinit { _ = unsafe ZSTD_freeDCtx(context) }
 
-    var isAtEnd: Bool { hasFrame && magic?.isEmpty == true }
+    var isAtEnd: Bool { hasFrame && header?.isEmpty == true }
 
     func step(
         _ input: inout UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DecompressionError) -> Int {
-        if magic != nil {
-            try unsafe takeMagic(&input)
+        if header != nil {
+            try unsafe takeHeader(&input)
             return 0
         }
         return try unsafe decode(&input, into: buffer)
     }
 
-    private func takeMagic(_ input: inout UnsafeRawBufferPointer) throws(DecompressionError) {
-        guard var magic else { return }
-        while magic.count < 4, let byte = unsafe input.first {
-            magic.append(byte)
+    private func takeHeader(_ input: inout UnsafeRawBufferPointer) throws(DecompressionError) {
+        guard var header else { return }
+        while header.count < ZstdInflater.size(of: header), let byte = unsafe input.first {
+            header.append(byte)
             // A skippable frame's number is in the low half of its first byte.
-            let kind = magic[0] & 0xF0 == ZstdInflater.skippable[0] ? ZstdInflater.skippable : ZstdInflater.frame
-            guard
-                magic.count == 1 ? magic[0] == kind[0] || kind == ZstdInflater.skippable : byte == kind[magic.count - 1]
-            else { throw hasFrame ? .trailingGarbage(.zstd) : .corrupt(.zstd, "no frame begins here") }
+            let isSkippable = header[0] & 0xF0 == ZstdInflater.skippable[0]
+            let magic = isSkippable ? ZstdInflater.skippable : ZstdInflater.frame
+            guard header.count > 4 || byte == magic[header.count - 1] || (header.count == 1 && isSkippable) else {
+                throw hasFrame ? .trailingGarbage(.zstd) : .corrupt(.zstd, "no frame begins here")
+            }
             unsafe input = UnsafeRawBufferPointer(rebasing: input.dropFirst())
         }
-        guard magic.count == 4 else { return self.magic = magic }
-        self.magic = nil
+        guard header.count == ZstdInflater.size(of: header) else { return self.header = header }
+        self.header = nil
         hasFrame = true
-        try unsafe magic.withUnsafeBufferPointer { bytes throws(DecompressionError) in
+        try unsafe header.withUnsafeBufferPointer { bytes throws(DecompressionError) in
             var bytes = UnsafeRawBufferPointer(bytes)
             let nowhere = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
             while bytes.count > 0 { _ = try unsafe decode(&bytes, into: nowhere) }
         }
+    }
+
+    /// How many bytes a header has that begins so (RFC 8878, 3.1.1.1 and 3.1.2).
+    private static func size(of header: [UInt8]) -> Int {
+        guard header.count > 4 else { return 5 }
+        guard header[0] == frame[0] else { return 8 }
+        let isSingleSegment = header[4] & 0x20 != 0
+        let dictionary = [0, 1, 2, 4][Int(header[4] & 3)]
+        let contentSize = [isSingleSegment ? 1 : 0, 2, 4, 8][Int(header[4] >> 6)]
+        return 5 + (isSingleSegment ? 0 : 1) + dictionary + contentSize
     }
 
     private func decode(
@@ -69,7 +81,7 @@ import CZstd
             }
         }
         // A call that does nothing answers with what it would like next, not with where it is.
-        if unsafe result == 0 && (source.pos > 0 || target.pos > 0) { magic = [] }
+        if unsafe result == 0 && (source.pos > 0 || target.pos > 0) { header = [] }
         unsafe input = UnsafeRawBufferPointer(rebasing: input[source.pos...])
         return unsafe target.pos
     }

@@ -106,6 +106,10 @@ struct DecompressorTests {
             $0 = [0x25, 0xB5, 0x2F, 0xFD, 0x02, 0xFF, 0xFD, 0x02]
         },
         Refused("version 0.7", .zstd, .corrupt(.zstd, "no frame begins here")) { $0[0] = 0x27 },
+        // It found as well that libzstd takes the middle of this frame for a skippable one, if its first 4 bytes come before.
+        Refused("a frame in a frame's header", .zstd, .truncated(.zstd)) {
+            $0 = [0x28, 0xB5, 0x2F, 0xFD, 0x50, 0x2A, 0x4D, 0x18, 0, 0, 0, 0]
+        },
         Refused("a window of 2 GiB", .zstd, .windowTooLarge) { $0 = [0x28, 0xB5, 0x2F, 0xFD, 0x00, 0xA8, 1, 0, 0] },
         Refused("a bomb", .zstd, .outputTooLarge(limit: 1 << 20)) {
             $0 = (try? pack([UInt8](repeating: 0, count: 2 << 20), .zstd)) ?? []
@@ -115,7 +119,7 @@ struct DecompressorTests {
     @Test(arguments: refused) func refusesWhatIsNoWholeStream(_ row: Refused) throws {
         var stream = try pack(sampleText(20_000), row.compression)
         row.damage(&stream)
-        for pieces in [1 << 20, 1000, 1] where pieces > 1 || stream.count < 50_000 {
+        for pieces in [1 << 20, 1000, 4, 1] where pieces > 1 || stream.count < 50_000 {
             #expect(throws: row.error, "in pieces of \(pieces)") {
                 try unpack(stream, row.compression, pieces: pieces, limit: 1 << 20)
             }

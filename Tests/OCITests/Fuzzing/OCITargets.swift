@@ -34,6 +34,8 @@ enum OCITargets {
     private static let platform = FuzzTarget("platform", seeds: ["linux/amd64", "linux/arm/v7", "arm64", "linux"]) {
         bytes in
         guard let value = try? Platform(parsing: String(decoding: bytes, as: UTF8.self)) else { return }
+        // In the words that images use it may be longer than what is taken.
+        if value.description.utf8.count > 128 { return }
         try hold((try? Platform(parsing: value.description)) == value, "\(value) is not what it was")
     }
 

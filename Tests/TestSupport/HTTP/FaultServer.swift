@@ -177,8 +177,10 @@ private final class ExchangeHandler: ChannelInboundHandler {
         switch reply.body {
         case .bytes: context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         case .short:
-            context.flush()
-            context.close(promise: nil)
+            // Closing at once would throw away what the socket did not take yet.
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            promise.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
+            context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer()))), promise: promise)
         case .endless where !isHead:
             context.flush()
             again(ByteBuffer(bytes: content), context: context)
