@@ -139,15 +139,24 @@ package func removeTree(_ path: String) throws(SystemError) {
     try removeEntry(Array(name.utf8), in: directory, depth: 0)
 }
 
-func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescriptor, depth: Int) throws(SystemError) {
+/// - Parameters:
+///   - depth: how many directories are open above this one, the tree's own top counted.
+///   - top: the tree's own top directory; nil where this is it.
+func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescriptor, depth: Int, top: Int32? = nil)
+    throws(SystemError)
+{
     let path = name.map { CChar(bitPattern: $0) } + [0]
     let subject = { String(decoding: name, as: UTF8.self) }
     if unsafe unlinkat(directory.raw, path, 0) == 0 || errno == ENOENT { return }
     guard errno == EISDIR || errno == EPERM else {
         throw SystemError(errno: errno, operation: "remove", subject: subject())
     }
-    // 4096 bytes of path cannot name more than 2048 levels.
-    guard depth < 2100 else { throw SystemError(errno: ELOOP, operation: "remove", subject: subject()) }
+    if let top, depth >= 64 {
+        // Each level holds a descriptor: what lies deeper moves to the top, which is looked through again.
+        let moved = ".deep-\(uniqueSuffix())"
+        try unsafe check(clinux_renameat2(directory.raw, path, top, moved, 0), "move", subject())
+        return
+    }
     func openInner() -> Int32 {
         // RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS: what is mounted below belongs to somebody else.
         unsafe clinux_openat2(directory.raw, path, UInt64(O_RDONLY | O_DIRECTORY | O_NOFOLLOW), 0, 0x01 | 0x04)
@@ -157,7 +166,12 @@ func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescriptor, depth
     let inner = OwnedDescriptor(owning: try check(raw, "open", subject()))
     // Only root removes from a directory that its owner may not write to.
     if geteuid() != 0 { fchmod(inner.raw, 0o700) }
-    for child in try namesBytes(in: inner, subject()) { try removeEntry(child, in: inner, depth: depth + 1) }
+    while true {
+        let children = try namesBytes(in: inner, subject())
+        for child in children { try removeEntry(child, in: inner, depth: depth + 1, top: top ?? inner.raw) }
+        // Only the top gets new names.
+        if top != nil || children.isEmpty { break }
+    }
     if unsafe unlinkat(directory.raw, path, AT_REMOVEDIR) == 0 || errno == ENOENT { return }
     throw SystemError(errno: errno, operation: "remove directory", subject: subject())
 }
