@@ -97,6 +97,7 @@ enum TOMLSubset {
 
         private func open(_ path: [String], in table: inout [String: Value]) throws(ParseError) {
             guard let first = path.first else { return }
+            if path.count == 1, case .array? = table[first] { throw failure("`\(first)` is no table") }
             let rest = Array(path.dropFirst())
             try descend(first, in: &table) { (inner: inout [String: Value]) throws(ParseError) in
                 try open(rest, in: &inner)
@@ -161,6 +162,7 @@ enum TOMLSubset {
                     if index == start { throw failure("want a key") }
                     path.append(String(decoding: bytes[start..<index], as: UTF8.self))
                 }
+                if path.count > depthLimit { throw failure("nested too deep") }
                 skipBlank(lines: false)
                 guard next == UInt8(ascii: ".") else { return path }
                 index += 1

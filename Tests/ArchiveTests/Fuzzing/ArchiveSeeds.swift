@@ -4,7 +4,29 @@ import Archive
 extension ArchiveTargets {
     @Sendable static func tarSeeds() throws -> [[UInt8]] { try [written(members), sparseGNU, paxSparse] }
 
-    @Sendable static func erofsSeeds() throws -> [[UInt8]] { [try image(members), try image([])] }
+    /// With a checksum, and without: whoever does not know how it is computed gets no further than to it.
+    @Sendable static func erofsSeeds() throws -> [[UInt8]] {
+        try [image(members), image([]), withoutChecksum(image(members)), withoutChecksum(image(many))]
+    }
+
+    /// A directory of several blocks, and chunks.
+    private static let many: [(entry: TarEntry, data: [UInt8])] =
+        (0..<300).map { number in
+            (TarEntry(path: Array("d/\(String(repeating: "n", count: 30))\(number)".utf8), kind: .fifo), [])
+        } + [
+            (
+                TarEntry(
+                    path: Array("large".utf8), kind: .file, size: 1 << 20,
+                    sparse: [.init(offset: 5000, length: 3), .init(offset: 900_000, length: 2)]), [1, 2, 3, 4, 5]
+            )
+        ]
+
+    private static func withoutChecksum(_ image: [UInt8]) -> [UInt8] {
+        var image = image
+        // The compatible features: modification times, but no checksum.
+        image.replaceSubrange(1032..<1036, with: [2, 0, 0, 0])
+        return image
+    }
 
     private static let members: [(entry: TarEntry, data: [UInt8])] = [
         (TarEntry(path: Array("d/".utf8), kind: .directory, mode: 0o755), []),
