@@ -9,7 +9,7 @@ extension CommandGroup {
         "image", "Manage images",
         [
             .imagePull, .imageList, .imageHistory, .imageInspect, .imageRemove, .imageTag, .imagePush, .imageSave,
-            .imageLoad, .imageImport, .imagePrune, .imageUndo,
+            .imageLoad, .imageImport, .imagePrune, .imageUndo, .imageDifference, .imageFiles, .imageWhy,
         ])
     static let system = CommandGroup("system", "Manage Strata", [.systemUsage, .systemCheck, .systemInfo])
 }

@@ -52,19 +52,32 @@ extension Command {
     ) { call in
         let images = try call.session.images()
         let format = call[saveFormat] ?? .docker
+        let tell: ProgressHandler = { event in
+            if case .warning(let text) = event { call.console.warn(text) }
+        }
         guard let path = call[output] else {
             if call.console.isTerminal {
                 throw UsageWords(
                     description: "cowardly refusing to save to a terminal. Use the -o flag or redirect")
             }
-            try await images.save(call.arguments, format: format, platform: call[savePlatform], to: 1) { _ in }
+            try await images.save(call.arguments, format: format, platform: call[savePlatform], to: 1, progress: tell)
+            return 0
+        }
+        if let kind = try FileStatus.ifExists(path)?.kind, kind != .regular {
+            // A device, a fifo, a link: written to, never replaced.
+            if kind == .directory { throw UsageWords(description: "cannot save to `\(path)`: it is a directory") }
+            let file = try open(path, .write)
+            try await images.save(
+                call.arguments, format: format, platform: call[savePlatform], to: file.raw, progress: tell)
+            _ = consume file
             return 0
         }
         // Beside the target first: a file that stands under its name is whole.
         let staged = path + ".strata-\(processID())"
         let file = try open(staged, .createNew, permissions: 0o600)
         do {
-            try await images.save(call.arguments, format: format, platform: call[savePlatform], to: file.raw) { _ in }
+            try await images.save(
+                call.arguments, format: format, platform: call[savePlatform], to: file.raw, progress: tell)
             try file.close(staged)
             try rename(staged, to: path)
         } catch {
