@@ -34,6 +34,7 @@ package struct SnapshotDriverSuite: Sendable {
             Check("a tree of 2040 levels") { try $0.takesDeepTrees() },
             Check("whiteouts and opaque directories over five layers") { try $0.stacks() },
             Check("an opaque root") { try $0.hidesBelowAnOpaqueRoot() },
+            Check("a full disk, and one that cannot be written to") { try $0.survivesItsDisk() },
             Check("damage") { try $0.findsDamage() },
             Check("a touched layer is verified again") { try $0.renewsSeals() },
         ]
