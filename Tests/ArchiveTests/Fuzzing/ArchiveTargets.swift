@@ -3,7 +3,7 @@ import TestSupport
 
 /// The parsers of `Archive`.
 enum ArchiveTargets {
-    static let all = [tar, layer, erofs, gzip, zstd, path]
+    static let all = [tar, layer, erofs, gzip, zstd, packed, path]
 
     /// The archive as one text: what the handler got, and the error.
     private struct Trace: TarHandler {
@@ -169,19 +169,54 @@ enum ArchiveTargets {
     }
 
     private static let gzip = decompressor(.gzip) {
-        try [packed(.gzip, "gzip"), packed(.gzip, "") + packed(.gzip, "two")]
+        try [sample(.gzip, "gzip"), sample(.gzip, "") + sample(.gzip, "two")]
     }
     private static let zstd = decompressor(.zstd) {
-        try [packed(.zstd, "zstd"), [0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3] + packed(.zstd, "frames")]
+        try [sample(.zstd, "zstd"), [0x50, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3] + sample(.zstd, "frames")]
     }
 
-    private static func packed(_ compression: Compression, _ text: String) throws -> [UInt8] {
+    private static func sample(_ compression: Compression, _ text: String) throws -> [UInt8] {
         var packed: [UInt8] = []
         let compressor = Compressor(compression)
         let bytes = (0..<200).flatMap { "\(text) \($0 * $0)".utf8 }
         try unsafe bytes.withUnsafeBytes { try unsafe compressor.update($0) { unsafe packed.append(contentsOf: $0) } }
         try compressor.finish { unsafe packed.append(contentsOf: $0) }
         return packed
+    }
+
+    /// Whatever is packed comes out again, and in whatever pieces it comes, it is packed to the same.
+    private static let packed = FuzzTarget(
+        "packed", seeds: ["", "text text text", String(repeating: "abc", count: 50_000)]
+    ) { bytes in
+        // So small an input would fit into one piece: what matters begins beyond.
+        let input = bytes + [UInt8](repeating: bytes.last ?? 0, count: 200_000) + bytes
+        for (compression, level) in [(Compression.gzip, nil), (.gzip, 1), (.zstd, nil)] as [(Compression, Int?)] {
+            func pack(pieces: Int) throws -> [UInt8] {
+                let compressor = Compressor(compression, level: level)
+                var packed: [UInt8] = []
+                try unsafe input.withUnsafeBytes { input in
+                    var start = 0
+                    while start < input.count {
+                        let end = min(input.count - start, pieces) + start
+                        try unsafe compressor.update(UnsafeRawBufferPointer(rebasing: input[start..<end])) {
+                            unsafe packed.append(contentsOf: $0)
+                        }
+                        start = end
+                    }
+                }
+                try compressor.finish { unsafe packed.append(contentsOf: $0) }
+                return packed
+            }
+            let packed = try pack(pieces: .max)
+            try hold(packed == pack(pieces: 1000 + Int(bytes.first ?? 0)), "the pieces' size makes a difference")
+            var unpacked: [UInt8] = []
+            let decompressor = Decompressor(compression)
+            try unsafe packed.withUnsafeBytes {
+                try unsafe decompressor.consume($0) { unsafe unpacked.append(contentsOf: $0) }
+            }
+            try decompressor.finish()
+            try hold(unpacked == input, "packed and unpacked, it differs")
+        }
     }
 
     private static let path = FuzzTarget(
