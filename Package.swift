@@ -98,7 +98,7 @@ let tests: [String: [Target.Dependency]] = [
     "ImagesTests": ["Images", "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL"],
     "ContainersTests": ["Containers", "OCI", "Archive", "Linux", "Snapshots"],
     "RegistryServerTests": ["RegistryServer", "OCI", "Linux", "Content", "SQL", "RegistryClient"],
-    "CommandsTests": ["Commands", "OCI", "Images"],
+    "CommandsTests": ["Commands", "OCI", "Images", "Containers"],
     "EndToEndTests": ["strata", "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "Images"],
 ]
 for (name, dependencies) in tests.sorted(by: { $0.key < $1.key }) {

@@ -86,3 +86,6 @@ package func localTime(_ seconds: Int64, _ format: String) -> String {
     let count = unsafe strftime(&buffer, buffer.count, format, &parts)
     return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
+
+/// Lets the thread sleep until the process ends.
+package func waitForEver() -> Never { while true { pause() } }

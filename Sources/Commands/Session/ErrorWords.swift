@@ -1,5 +1,6 @@
 import Containers
 import Images
+import Linux
 import RegistryClient
 
 /// Ends a command with an exit code, everything having been said.
@@ -25,6 +26,7 @@ extension Console {
         case let error as ImageError: (error.message, error.hint)
         case let error as ContainerError: (error.message, error.hint)
         case let error as RegistryError: (error.description, error.hint)
+        case let error as Rootless.Failure: (error.description, error.hint)
         case is CancellationError: ("interrupted", nil)
         default: ("\(error)", nil)
         }

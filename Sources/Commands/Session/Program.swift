@@ -13,10 +13,42 @@ package enum Program {
     package static let globals = [root.spec, runDirectory.spec, driver.spec, debug.spec, version.spec]
 
     /// Runs this process's command line and ends the process with the exit code.
-    package static func main() async -> Never {
-        let code = await run(
-            Array(CommandLine.arguments.dropFirst()), environment: environmentVariables(), executable: executablePath())
-        exitProcess(code)
+    ///
+    /// Not asynchronous: a person who is not root works in namespaces of their own, and only a process of one thread can
+    /// enter those.
+    package static func main() -> Never {
+        let words = Array(CommandLine.arguments.dropFirst())
+        let variables: [String: String]
+        do { variables = try enterNamespaces(words, environmentVariables()) } catch {
+            Console(environment: [:]).report(error)
+            exitProcess(125)
+        }
+        Task.detached {
+            exitProcess(await run(words, environment: variables, executable: executablePath()))
+        }
+        waitForEver()
+    }
+
+    /// Commands that touch no store.
+    private static let storeless: Set<String> = ["help", "version", "login", "logout", "completion", "registry"]
+
+    /// - Returns: the environment, in which the store is where it was for the person: inside they are root.
+    private static func enterNamespaces(_ words: [String], _ environment: [String: String]) throws -> [String: String] {
+        if effectiveUserID() == 0 { return environment }
+        var parser = FlagParser(globals, endsAtFirstArgument: true)
+        // What is wrong with the words is told later.
+        do { try parser.parse(words) } catch { return environment }
+        guard let verb = parser.arguments.first, !storeless.contains(verb), !words.contains("--help") else {
+            return environment
+        }
+        var variables = environment
+        if let given = runDirectory.read(parser.values["run-dir"] ?? []) { variables["STRATA_RUN_DIR"] = given }
+        let settings = Settings(
+            environment: variables, root: root.read(parser.values["root"] ?? []), driver: nil, debug: false)
+        variables["STRATA_ROOT"] = settings.root
+        variables["STRATA_RUN_DIR"] = settings.runDirectory
+        try Rootless.enter(runDirectory: settings.runDirectory)
+        return variables
     }
 
     /// Runs one command line.

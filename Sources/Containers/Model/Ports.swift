@@ -79,7 +79,8 @@ package struct PortMapping: Sendable, Hashable, Codable {
         guard parts.count <= 2, let last = parts.last, !last.isEmpty else { throw invalid("containerPort") }
         guard let container = range(last) else { throw invalid("containerPort") }
         let hostText = parts.count == 2 ? parts[0] : ""
-        if hostText.isEmpty {
+        // Any free one.
+        if hostText.isEmpty || hostText == "0" {
             return container.map {
                 PortMapping(container: ContainerPort($0, transport), hostAddress: address, hostPort: 0)
             }

@@ -57,10 +57,21 @@ struct BridgeNetwork: Sendable {
     func disconnect(_ record: ContainerRecord, _ state: NetworkState, namespace: String) throws {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
+        // Without its address it was disconnected before; whoever did it died afterwards.
+        guard try names(in: leases)?.contains(where: { owner(of: $0) == record.id }) == true else { return }
         let plan = try plan()
-        _ = try netavark("teardown", request(record, plan, state.address, state.ports), namespace)
+        let request = request(record, plan, state.address, state.ports)
+        do { _ = try netavark("teardown", request, namespace) } catch let error as ContainerError {
+            // A disconnection that was cut short took the interface, and left the rules perhaps: only netavark knows them,
+            // and takes them away with an interface.
+            guard error.message.contains("No such device") else { throw error }
+            _ = try netavark("setup", request, namespace)
+            _ = try netavark("teardown", request, namespace)
+        }
         try release(record.id)
     }
+
+    private func owner(of lease: String) -> ContainerID? { ContainerID(HostFacts.text("\(leases)/\(lease)")) }
 
     private func lock() throws -> FileLock {
         try makeDirectories("\(runDirectory)/network", permissions: 0o700)

@@ -44,7 +44,14 @@ extension ContainerService {
 
     private func checkState(_ id: ContainerID, repair: Bool) throws -> ContainerFinding? {
         let state = try store.state(id)
-        _ = try store.record(id)
+        let record = try store.record(id)
+        let seen = try observed(record, state)
+        if isAbandonedFrozen(seen), let lock = try store.tryLock(id) {
+            defer { withExtendedLifetime(lock) {} }
+            if repair { try thawAbandoned(seen) }
+            return ContainerFinding(
+                subject: id.short, problem: "it was frozen by a commit that was killed", isRepaired: repair)
+        }
         // Where somebody holds the lock, it is at work.
         guard needsSettling(id, state), let lock = try store.tryLock(id) else { return nil }
         defer { withExtendedLifetime(lock) {} }

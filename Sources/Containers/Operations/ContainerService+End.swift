@@ -145,7 +145,9 @@ extension ContainerService {
     func tearDown(_ record: ContainerRecord, _ state: ContainerState) throws {
         let id = record.id
         try deleteRuntimeState(record, state)
+        Failpoint.reach("end-deleted")
         try disconnect(record, state)
+        Failpoint.reach("end-disconnected")
         try clearRunDirectory(id)
     }
 
@@ -294,8 +296,11 @@ extension ContainerService {
             state.phase = .removing
             try store.save(state, of: id, durable: false)
         }
+        Failpoint.reach("rm-begun")
         try tearDown(record, state)
+        Failpoint.reach("rm-down")
         try store.remove(id)
+        Failpoint.reach("rm-gone")
         guard volumes else { return }
         for mount in record.mounts where mount.isAnonymous {
             guard let name = mount.name else { continue }

@@ -40,9 +40,11 @@ extension ContainerService {
     ) throws -> Int32? {
         let job = try prepareExec(id, request, isAttached: true)
         let running = try conmon(for: try store.record(id)).exec(job)
+        Failpoint.reach("exec-waiting")
         do {
             let attachment = try Attachment(directory: job.bundle)
             _ = try running.start()
+            Failpoint.reach("exec-running")
             try onStart(StartedExec(session: job.session, attachment: attachment))
             if try attachment.pump(streams, onWake: onWake) == .detached { return nil }
             let code = try running.exitCode()

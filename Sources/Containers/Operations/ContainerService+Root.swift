@@ -41,12 +41,41 @@ extension ContainerService {
         let info = try observed(try store.record(id), try store.state(id))
         let runtime = try runtime(for: info.record)
         let isFreezing = pausing && info.status == .running && info.state.cgroup != nil
-        if isFreezing { try runtime.pause(id) }
-        defer { if isFreezing { try? runtime.resume(id) } }
+        if isFreezing { try freeze(id, runtime) }
+        defer { if isFreezing { try? thaw(id, runtime) } }
+        Failpoint.reach("commit-frozen")
         var writer = unsafe TarWriter(to: output)
         try layers.packUpper(
             store.directory(id) + "/upper", over: info.record.layers, hiding: hiddenPaths(info.record), to: &writer)
         try writer.finish()
+    }
+
+    private func frozenPath(_ id: ContainerID) -> String { store.runDirectory(id) + "/frozen" }
+
+    /// Freezes a container for this process, and says so: if we are killed, somebody can tell that nobody thaws it.
+    private func freeze(_ id: ContainerID, _ runtime: Runtime) throws {
+        let file = try open(frozenPath(id), .write, permissions: 0o600)
+        let own = ProcessIdentity(of: processID())
+        try writeAll(Array("\(processID()) \(own?.startTime ?? 0)".utf8), to: file.raw, "frozen")
+        try runtime.pause(id)
+    }
+
+    private func thaw(_ id: ContainerID, _ runtime: Runtime) throws {
+        try runtime.resume(id)
+        try removeFile(frozenPath(id))
+    }
+
+    /// Whether a container is frozen by a process that was killed before it thawed it.
+    func isAbandonedFrozen(_ info: ContainerInfo) -> Bool {
+        guard info.status == .paused else { return false }
+        let words = HostFacts.text(frozenPath(info.record.id)).split(separator: " ")
+        guard words.count == 2, let number = Int32(words[0]), let start = UInt64(words[1]) else { return false }
+        return ProcessIdentity(of: number)?.startTime != start
+    }
+
+    /// Thaws a container that `isAbandonedFrozen`. The caller holds its lock.
+    func thawAbandoned(_ info: ContainerInfo) throws {
+        try thaw(info.record.id, try runtime(for: info.record))
     }
 
     /// Gives the path of a container's root while the body runs; one that does not run is mounted for it.

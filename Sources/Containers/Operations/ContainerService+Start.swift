@@ -73,7 +73,9 @@ extension ContainerService {
         try makeDirectory(run, permissions: 0o711)
         let persist = store.persistDirectory(id)
         for name in ["exit", "oom"] { try removeFile("\(persist)/\(name)") }
+        Failpoint.reach("start-begun")
         try mountRoot(record)
+        Failpoint.reach("start-mounted")
         let ports = try HostPorts(publishedPorts(record))
         // The namespace is there before the container, and after it until its rules are gone from the host.
         let namespace = run + "/netns"
@@ -86,6 +88,7 @@ extension ContainerService {
                 : bridge.connect(record, namespace: namespace, ports: ports.mappings)
             try store.save(state, of: id, durable: false)
         }
+        Failpoint.reach("start-connected")
         let prepared = try prepare(record, state)
         var builder = SpecBuilder(
             record: record, host: host, user: prepared.user, paths: prepared.paths, security: prepared.security,
@@ -110,13 +113,16 @@ extension ContainerService {
                 syncsLog: !record.hostConfig.autoRemove,
                 exitCommand: options.exitCommand.isEmpty ? [] : options.exitCommand + [id.hex], held: ports.descriptors)
         )
+        Failpoint.reach("start-waiting")
         state.monitor = monitor
         state.process = ProcessIdentity(of: process)
         state.runtime = runtime.choice.name
         state.cgroup = cgroupPath(record)
         try store.save(state, of: id, durable: false)
         let attachment = attaching ? try Attachment(directory: run) : nil
+        Failpoint.reach("start-known")
         try runtime.start(id)
+        Failpoint.reach("start-let-go")
         state.phase = .running
         state.started = wallClockNanoseconds()
         state.finished = nil

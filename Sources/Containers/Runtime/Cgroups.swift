@@ -7,6 +7,8 @@ package struct Cgroups: Sendable {
     package var controllers: Set<String>
     /// Where each v1 controller, or with the name `unified` the v2 hierarchy, is mounted.
     package var mounts: [String: String]
+    /// Where hierarchies without controllers are mounted (v1's `name=systemd`): the runtime makes groups there, too.
+    var named: Set<String> = []
     /// A hybrid host whose v2 hierarchy has controllers, which crun refuses.
     package var splitsControllers: Bool
 
@@ -16,6 +18,7 @@ package struct Cgroups: Sendable {
         mountInfo: String, controllersOf: (String) -> String = { HostFacts.text($0 + "/cgroup.controllers") }
     ) -> Cgroups {
         var mounts: [String: String] = [:]
+        var named: Set<String> = []
         let known: Set<String> = [
             "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb",
         ]
@@ -26,8 +29,9 @@ package struct Cgroups: Sendable {
             switch fields[dash + 1] {
             case "cgroup2": if mounts["unified"] == nil { mounts["unified"] = point }
             case "cgroup":
-                for option in fields[dash + 3].split(separator: ",").map(String.init) where known.contains(option) {
-                    if mounts[option] == nil { mounts[option] = point }
+                for option in fields[dash + 3].split(separator: ",").map(String.init) {
+                    if option.hasPrefix("name=") { named.insert(point) }
+                    if known.contains(option), mounts[option] == nil { mounts[option] = point }
                 }
             default: break
             }
@@ -35,11 +39,12 @@ package struct Cgroups: Sendable {
         let unified = mounts["unified"].map { Set(controllersOf($0).split(separator: " ").map(String.init)) } ?? []
         let legacy = Set(mounts.keys).subtracting(["unified"])
         if legacy.isEmpty {
-            return Cgroups(layout: .v2, controllers: unified, mounts: mounts, splitsControllers: false)
+            return Cgroups(
+                layout: .v2, controllers: unified, mounts: mounts, named: named, splitsControllers: false)
         }
         return Cgroups(
             layout: mounts["unified"] == nil ? .v1 : .hybrid, controllers: legacy, mounts: mounts,
-            splitsControllers: !unified.isEmpty)
+            named: named, splitsControllers: !unified.isEmpty)
     }
 
     /// A container's directory for a controller; nil where the host has no such hierarchy.
@@ -48,7 +53,7 @@ package struct Cgroups: Sendable {
     }
 
     /// Every directory that a container's group may have.
-    func directories(of path: String) -> [String] { Set(mounts.values).sorted().map { $0 + path } }
+    func directories(of path: String) -> [String] { named.union(mounts.values).sorted().map { $0 + path } }
 
     func text(_ file: String, _ controller: String, of path: String) -> String? {
         guard let directory = directory(controller, of: path),

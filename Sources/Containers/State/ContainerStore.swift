@@ -125,7 +125,9 @@ package struct ContainerStore: Sendable {
             try write(record, to: staged + "/config.json", durable: isDurable)
             try write(ContainerState(), to: staged + "/state.json", durable: isDurable)
             try replaceLink("\(names)/\(record.name)", to: record.id.hex)
+            Failpoint.reach("container-staged")
             try Linux.rename(staged, to: directory(record.id))
+            Failpoint.reach("container-created")
             if isDurable {
                 try syncDirectory("\(root)/containers")
                 try syncDirectory(names)
@@ -193,6 +195,7 @@ package struct ContainerStore: Sendable {
             }
             try Linux.rename(directory(id), to: doomed)
         }
+        Failpoint.reach("container-doomed")
         try removeTree(doomed)
     }
 

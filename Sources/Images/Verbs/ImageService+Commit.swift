@@ -46,12 +46,14 @@ extension ImageService {
         do {
             let layer = try await importLayer(from: input, lease) { _ in }
             try await confirm()
+            Failpoint.reach("commit-layer")
             let merged = container
             let id = try await blocking {
                 let image = try self.committedImage(request, merged, layer)
                 try lease.add([image.id, image.descriptor.digest])
                 try self.blobs.put(image.config.bytes, as: image.id)
                 try self.blobs.put(image.manifest.bytes, as: image.descriptor.digest)
+                Failpoint.reach("commit-documents")
                 try self.step(.commit) { step in
                     try step.add(image)
                     if let target = request.target {

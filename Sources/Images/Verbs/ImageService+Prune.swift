@@ -1,4 +1,5 @@
 import Content
+import Linux
 import OCI
 
 extension ImageService {

@@ -29,7 +29,7 @@ package final class ContainerBench: Sendable {
     }
 
     /// `/bin` with a link for every applet, account files, and an empty `/tmp`.
-    private static let busybox: [LayerTar.Member] = {
+    package static let busybox: [LayerTar.Member] = {
         var program = LayerTar.Member.file("bin/busybox", mode: 0o755)
         program.data = (try? readFile("/usr/bin/busybox", limit: 16 << 20)) ?? []
         let applets = (try? runShell("busybox --list")) ?? ""

@@ -1,5 +1,4 @@
 import Glibc
-import Linux
 
 /// Named places at which a test may let the process die, to prove that dying there leaves no lie.
 ///
