@@ -22,7 +22,7 @@ package struct UsageError: Error, CustomStringConvertible {
 extension Console {
     /// An error's sentence and its remedy.
     package static func words(of error: any Error) -> (message: String, hint: String?) {
-        switch error {
+        switch ImageService.explained(error) {
         case let error as ImageError: (error.message, error.hint)
         case let error as ContainerError: (error.message, error.hint)
         case let error as RegistryError: (error.description, error.hint)

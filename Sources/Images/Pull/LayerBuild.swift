@@ -85,7 +85,7 @@ package final class LayerBuild: Sendable {
 
     private static func explained(_ error: any Error, _ name: String) -> any Error {
         switch error {
-        case is TarError, is DecompressionError, is LayerError:
+        case is TarError, is DecompressionError, is LayerError, is LayerPathError:
             ImageError(.invalid, "layer \(name) cannot be used: \(error)")
         default: ImageService.explained(error)
         }

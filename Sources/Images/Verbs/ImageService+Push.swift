@@ -108,6 +108,10 @@ extension ImageService {
     private func send(
         _ blob: Descriptor, to name: Reference, mounts: [Digest: [Reference]], progress: PushProgress
     ) async throws {
+        // Also where the registry has the blob: what is damaged here is not named by a push either.
+        if !blob.mediaType.isForeignLayer {
+            try await blocking { try Self.explaining { try self.blobs.checkSeal(blob.digest) } }
+        }
         let sink = client.sink(
             for: name, mountFrom: { mounts[$0] ?? [] },
             onRetry: { progress.tell(.retrying(seconds: $0, reason: $1)) })

@@ -32,7 +32,7 @@ public struct RegistryConfiguration: Sendable {
     /// How long an upload's last request waits for its answer: registries verify what they were sent.
     public var commitTimeout: Duration = .seconds(900)
     /// The size of a connection's receive buffer, in bytes; the largest chunk a reader gives.
-    public var receiveBufferBytes = 1 << 20
+    public var receiveBufferBytes = 256 << 10
     /// The most bytes of one upload request; nil: the whole blob in one.
     public var uploadChunkBytes: Int64?
     /// Time, so that tests need not wait.

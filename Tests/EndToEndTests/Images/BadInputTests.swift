@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test func aStreamCutShort() async throws {
-        let gzip = try Self.tar("head -c 100000 /dev/urandom | gzip -nc | head -c 5000 > out.tar")
+        let gzip = try Self.tar("head -c 100000 /dev/urandom > data; tar -c data | gzip -nc | head -c 50000 > out.tar")
         try await expectRefusal(FakeImage(layer: gzip), "cut off")
     }
 
