@@ -1,7 +1,8 @@
 extension CommandTree {
     /// All of `strata`.
     package static let strata: CommandTree = CommandTree(
-        groups: [.container, .image, .volume, .system], commands: [.inspect, .login, .logout, .version, .completion])
+        groups: [.container, .image, .volume, .system],
+        commands: [.inspect, .login, .logout, .version, .completion, .documentation])
 }
 
 extension CommandGroup {

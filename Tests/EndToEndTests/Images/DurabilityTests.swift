@@ -59,7 +59,7 @@ import Testing
         let server = try await FaultServer { exchange in image.answer(exchange) }
         let name = "127.0.0.1:\(server.port)/fake:1"
         let strata = try StrataProcess()
-        let killed = try strata.with(["STRATA_FAILPOINT": "chunk:3"]).run("pull", name)
+        let killed = try strata.with(["STRATA_FAILPOINT": "chunk:20"]).run("pull", name)
         #expect(killed.status == 128 + SIGKILL)
         let here = Int(try runShell("cat '\(strata.root)'/ingest/*/data | wc -c").trimmed) ?? 0
         #expect(here > 0 && here < tar.count)

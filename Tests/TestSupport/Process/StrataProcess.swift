@@ -15,8 +15,6 @@ package final class StrataProcess: Sendable {
         package var status: Int32
         package var output: String
         package var errorOutput: String
-        /// The most memory it held, in bytes.
-        package var peakBytes: Int64
 
         package var description: String { "exit \(status)\n--- output\n\(output)--- error output\n\(errorOutput)" }
     }
@@ -185,15 +183,13 @@ package final class RunningProcess: Sendable {
         write(bytes)
         close(input.withLock { $0 })
         var status: Int32 = 0
-        var usage = rusage()
-        while unsafe wait4(pid, &status, 0, &usage) < 0 {
+        while unsafe waitpid(pid, &status, 0) < 0 {
             if errno != EINTR { throw StrataProcess.Failure(description: "cannot wait: error \(errno)") }
         }
         let signal = status & 0x7f
         let finished = StrataProcess.Result(
             status: signal == 0 ? (status >> 8) & 0xff : 128 + signal, output: read("output"),
-            errorOutput: read("error"),
-            peakBytes: Int64(usage.ru_maxrss) << 10)
+            errorOutput: read("error"))
         result.withLock { $0 = finished }
         return finished
     }
