@@ -176,6 +176,11 @@ struct LoadTests {
             what: "a config with other bytes", script: "write(config(), read(config()).replace(b'amd64', b'arm64'))",
             message: "digest"),
         Hostile(
+            what: "docker's config with other bytes",
+            script:
+                "c = config()[len(l) + 1:]; put('manifest.json', json.dumps([{'Config': c, 'Layers': []}]).encode()); os.remove(l + '/index.json'); write(config(), read(config()).replace(b'amd64', b'arm64'))",
+            message: "has digest"),
+        Hostile(
             what: "an index that is missing", script: "index(deep(0, 1))", message: "is missing"),
         Hostile(what: "indexes in indexes", script: "index(deep(6, 0))", message: "nest deeper"),
         Hostile(
@@ -214,6 +219,48 @@ struct LoadTests {
             #expect(try bench.contents() == before)
             #expect(try bench.shell("ls store/ingest; ls store/leases; ls store/layers") == "")
             #expect(try await bench.service.list(ImageFilter(), all: true).isEmpty)
+        }
+    }
+
+    /// Bytes flipped, pieces left out, doubled or filled with noise: an archive comes in as it was, or not at all.
+    @Test(arguments: ["docker", "layout"]) func aDamagedArchiveComesInWholeOrNotAtAll(_ form: String) async throws {
+        try await ImageBench.run { bench in
+            try prepared(bench)
+            try bench.shell(
+                form == "docker"
+                    ? "skopeo copy -q oci:layout:latest docker-archive:good.tar:app:1" : "tar -C layout -cf good.tar .")
+            let good = try readFile("\(bench.path)/good.tar", limit: 1 << 20)
+            let id = try await bench.load("good.tar")[0].id
+            _ = try await bench.service.remove(id.description, force: true, keepParents: false, platform: nil)
+            _ = try await bench.service.prune(ImageFilter(), all: true, plan: false, now: true)
+            let empty = try bench.contents()
+            var state: UInt64 = form == "docker" ? 17 : 42
+            func random(_ bound: Int) -> Int {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                return Int((state >> 33) % UInt64(bound))
+            }
+            for round in 0..<80 {
+                var bytes = good
+                let start = random(bytes.count)
+                let end = min(bytes.count, start + 1 + random(700))
+                switch round % 4 {
+                case 0: bytes[start] ^= UInt8(1 << random(8))
+                case 1: bytes.removeSubrange(start..<end)
+                case 2: bytes.insert(contentsOf: bytes[start..<end], at: end)
+                default: for index in start..<end { bytes[index] = UInt8(random(256)) }
+                }
+                try bench.directory.write("bad.tar", bytes)
+                do {
+                    let loaded = try await bench.load("bad.tar")
+                    // What the damage did not touch counts, and a tag may have become another one.
+                    #expect(loaded.allSatisfy { $0.id == id }, "round \(round)")
+                    _ = try await bench.service.remove(id.description, force: true, keepParents: false, platform: nil)
+                    _ = try await bench.service.prune(ImageFilter(), all: true, plan: false, now: true)
+                } catch {
+                    #expect(error is ImageError, "round \(round): \(error)")
+                }
+                #expect(try bench.contents() == empty, "round \(round)")
+            }
         }
     }
 

@@ -93,8 +93,11 @@ struct TreeTests {
         return parts(left).count < parts(right).count
     }
 
-    @Test func aLayerShowsItsOwnEntriesAndIsFoundByAnyOfItsNames() async throws {
-        try await ImageBench.run { bench in
+    private static let drivers: [SnapshotKind] = [.erofs, .directory]
+
+    @Test(arguments: drivers) func aLayerShowsItsOwnEntriesAndIsFoundByAnyOfItsNames(_ kind: SnapshotKind) async throws
+    {
+        try await ImageBench.run(kind) { bench in
             try await prepare(bench)
             let image = try bench.service.find("t:3").image
             let second = try await bench.service.files("t:3", layer: "2")
@@ -117,8 +120,8 @@ struct TreeTests {
         }
     }
 
-    @Test func differencesAreFoundInBothDirections() async throws {
-        try await ImageBench.run { bench in
+    @Test(arguments: drivers) func differencesAreFoundInBothDirections(_ kind: SnapshotKind) async throws {
+        try await ImageBench.run(kind) { bench in
             try await prepare(bench)
             let there = try await bench.service.diff("t:1", "t:2")
             #expect(
@@ -139,8 +142,8 @@ struct TreeTests {
         }
     }
 
-    @Test func contentIsComparedWhereTheLayersDiffer() async throws {
-        try await ImageBench.run { bench in
+    @Test(arguments: drivers) func contentIsComparedWhereTheLayersDiffer(_ kind: SnapshotKind) async throws {
+        try await ImageBench.run(kind) { bench in
             for (number, text) in ["same", "same", "diff"].enumerated() {
                 // The second is the first built again: other times alone.
                 let command =

@@ -29,12 +29,15 @@ struct LayoutReader {
     let archive: StagedArchive
     let store: BlobStore
     let platform: Platform?
+    /// Holds what is taken from the store instead of the archive.
+    let lease: Lease
 
     private var contents = ArchiveContents()
 
-    init(_ archive: StagedArchive, _ store: BlobStore, platform: Platform?) {
+    init(_ archive: StagedArchive, _ store: BlobStore, platform: Platform?, _ lease: Lease) {
         self.archive = archive
         self.store = store
+        self.lease = lease
         self.platform = platform
     }
 
@@ -147,6 +150,7 @@ struct LayoutReader {
         }
         let parsed = try ImageConfig.parse(bytes, layers: manifest.value.layers.count)
         if let platform, !platform.accepts(parsed.value.platform) { return nil }
+        try lease.add(manifest.value.layers.map(\.digest))
         for layer in manifest.value.layers where store.size(of: layer.digest) != layer.size {
             guard let size = try archive.size(of: layer.digest) else {
                 throw ArchiveIndexer.refused("the layer \(layer.digest) is missing")

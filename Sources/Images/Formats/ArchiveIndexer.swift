@@ -12,6 +12,8 @@ struct ArchiveMember: Sendable {
 struct ArchiveIndexer: TarHandler {
     /// The most members of an archive.
     private static let maximumMembers = 1 << 16
+    /// The most bytes of all their names and links.
+    private static let maximumNames = 16 << 20
 
     private(set) var members: [String: ArchiveMember] = [:]
     /// Names that stand for others.
@@ -22,6 +24,7 @@ struct ArchiveIndexer: TarHandler {
     /// The piece that the parser looks at, and where it lies in the archive.
     private var piece: (start: UInt, offset: Int64) = (0, 0)
     private var current: (path: String, member: ArchiveMember)?
+    private var nameBytes = 0
 
     init(staging: FileSink?) { self.staging = staging }
 
@@ -36,6 +39,8 @@ struct ArchiveIndexer: TarHandler {
         guard members.count + links.count < Self.maximumMembers else {
             throw Self.refused("it has more than \(Self.maximumMembers) members")
         }
+        nameBytes += entry.path.count + entry.linkTarget.count
+        guard nameBytes <= Self.maximumNames else { throw Self.refused("the names of its members are too long") }
         current = nil
         switch entry.kind {
         case .file:

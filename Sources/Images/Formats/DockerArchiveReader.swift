@@ -14,14 +14,17 @@ struct DockerArchiveReader {
     let archive: StagedArchive
     let service: ImageService
     let platform: Platform?
+    /// Holds what is taken from the store instead of the archive.
+    let lease: Lease
     let flag: CancelFlag
     /// Layers that several images of the archive share are packed once.
     private var packed: [String: (blob: Descriptor, diffID: Digest?)] = [:]
 
-    init(_ archive: StagedArchive, _ service: ImageService, platform: Platform?, _ flag: CancelFlag) {
+    init(_ archive: StagedArchive, _ service: ImageService, platform: Platform?, _ lease: Lease, _ flag: CancelFlag) {
         self.archive = archive
         self.service = service
         self.platform = platform
+        self.lease = lease
         self.flag = flag
     }
 
@@ -45,6 +48,11 @@ struct DockerArchiveReader {
                 let config = try archive.bytes(entry.config, kind: "image config", limit: Limits.configBytes)
             else { throw ArchiveIndexer.refused("the config `\(entry.config.prefix(200))` is missing") }
             let id = Digest.sha256(of: config)
+            // Every writer names a config by its digest; a damaged one would come in as another image.
+            let name = entry.config.split(separator: "/").last?.split(separator: ".").first ?? ""
+            if let named = try? Digest(.sha256, hex: name), named != id {
+                throw BlobError.digestMismatch(expected: named, actual: id)
+            }
             let names = try (entry.repoTags ?? []).map { text in
                 guard let name = try? Reference(parsing: text), name.digest == nil else {
                     throw ArchiveIndexer.refused("`\(text.prefix(200))` is no name for an image")
@@ -114,6 +122,7 @@ struct DockerArchiveReader {
         guard let image = try service.metadata.read({ try ImageStore.image(id, $0) }) else { return nil }
         for manifest in image.manifests.reversed() {
             let needed = manifest.layers + [image.config, manifest.descriptor]
+            try lease.add(needed.map(\.digest))
             guard needed.allSatisfy({ service.blobs.size(of: $0.digest) == $0.size }),
                 let document = try? service.document(of: manifest)
             else { continue }
@@ -125,6 +134,7 @@ struct DockerArchiveReader {
     /// A blob that is here of a layer, so that what comes back keeps the digest that it had.
     private func knownBlob(of diffID: Digest) throws -> Descriptor? {
         let known = try service.metadata.read { try ImageStore.layerBlobs(of: diffID, $0) }
+        try lease.add(known.map(\.digest))
         return known.first { service.blobs.size(of: $0.digest) == $0.size }
     }
 }

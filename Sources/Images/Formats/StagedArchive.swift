@@ -23,7 +23,11 @@ final class StagedArchive: BlobSource, Sendable {
     private let scratch: ScratchDirectory
     private let added = Mutex<[Digest: Place]>([:])
     private let space: SpaceGuard
+    /// Bytes of manifests, indexes and configs that were read.
+    private let documentBytes = Mutex<Int64>(0)
 
+    /// The most bytes of all manifests, indexes and configs of an archive: they are held in memory.
+    private static let documentLimit: Int64 = 128 << 20
     static let readSize = 1 << 20
 
     /// Reads an archive from front to back; blocks the thread.
@@ -92,6 +96,13 @@ final class StagedArchive: BlobSource, Sendable {
         guard let member = try member(path) else { return nil }
         if member.size > Int64(limit) {
             throw DocumentError.tooLarge(kind: kind, bytes: Int(clamping: member.size), limit: limit)
+        }
+        let total = documentBytes.withLock { total in
+            total += member.size
+            return total
+        }
+        guard total <= Self.documentLimit else {
+            throw ArchiveIndexer.refused("its manifests and configs have more than \(Self.documentLimit >> 20) MiB")
         }
         return try read(member, from: 0, count: Int(member.size))
     }

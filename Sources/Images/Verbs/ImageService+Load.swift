@@ -30,7 +30,7 @@ extension ImageService {
     ) async throws -> [LoadedImage] {
         let (archive, contents) = try await CancelFlag.watching("load") { flag in
             let archive = try StagedArchive(input, in: self.blobs, space: SpaceGuard(self.options.root), flag) { _ in }
-            return (archive, try self.contents(of: archive, platform: platform, flag))
+            return (archive, try self.contents(of: archive, platform: platform, lease, flag))
         }
         let facts = try await bring(contents, from: archive, lease, progress: progress)
         return try await blocking {
@@ -53,12 +53,12 @@ extension ImageService {
 
     /// What an archive holds: by its OCI layout, by docker's `manifest.json`, or by both.
     private func contents(
-        of archive: StagedArchive, platform: Platform?, _ flag: CancelFlag
+        of archive: StagedArchive, platform: Platform?, _ lease: Lease, _ flag: CancelFlag
     ) throws -> ArchiveContents {
-        var layout = LayoutReader(archive, blobs, platform: platform)
+        var layout = LayoutReader(archive, blobs, platform: platform, lease)
         let listed = try layout.read()
         var contents = listed ?? ArchiveContents()
-        var docker = DockerArchiveReader(archive, self, platform: platform, flag)
+        var docker = DockerArchiveReader(archive, self, platform: platform, lease, flag)
         let hasManifest = try docker.read(into: &contents)
         if listed == nil, !hasManifest {
             let isOld = try archive.member("repositories") != nil

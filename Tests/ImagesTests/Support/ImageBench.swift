@@ -15,19 +15,20 @@ final class ImageBench: Sendable {
     let service: ImageService
     private let told = Mutex<[ProgressEvent]>([])
 
-    private init() throws {
+    private init(_ kind: SnapshotKind) throws {
         directory = try TemporaryDirectory()
         client = RegistryClient(configuration: RegistryConfiguration())
         let options = StoreOptions(root: directory.path + "/store", runDirectory: directory.path + "/run")
         try makeDirectory(options.root, permissions: 0o700)
         service = try ImageService(
-            options: options, client: client, driver: try ErofsDriver(layers: options.root + "/layers"),
+            options: options, client: client,
+            driver: try SnapshotDrivers.choose(root: options.root, named: kind.rawValue),
             now: { 1_700_000_000 })
     }
 
     /// Works with a service; its client is closed and its store removed at the end.
-    static func run(_ body: (ImageBench) async throws -> Void) async throws {
-        let bench = try ImageBench()
+    static func run(_ kind: SnapshotKind = .erofs, _ body: (ImageBench) async throws -> Void) async throws {
+        let bench = try ImageBench(kind)
         do { try await body(bench) } catch {
             await bench.client.shutdown()
             throw error
