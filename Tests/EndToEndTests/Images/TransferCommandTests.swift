@@ -112,4 +112,23 @@ struct TransferCommandTests {
             #expect(result.output.isEmpty)
         }
     }
+
+    @Test(arguments: ["chunk", "layer-built", "layer-committed", "blob-committed"])
+    func aLoadKilledAnywhereIsDoneAgain(_ place: String) throws {
+        try strata.succeed("pull", "-q", "\(registry.alpine):3.15")
+        try strata.succeed("save", "-o", "a.tar", "\(registry.alpine):3.15")
+        let other = try StrataProcess()
+        let archive = "\(strata.directory.path)/cwd/a.tar"
+        let killed = try other.with(["STRATA_FAILPOINT": place]).run("load", "-i", archive)
+        #expect(killed.status == 137, "\(killed)")
+        #expect(try other.succeed("images", "-q").isEmpty, "no half image")
+        try other.succeed("load", "-q", "-i", archive)
+        #expect(try other.succeed("system", "check").contains("damaged") == false)
+        try other.succeed("rmi", "\(registry.alpine):3.15")
+        try other.succeed("image", "prune", "-f", "--now")
+        #expect(
+            try shell("cd '\(other.root)' && find oci/blobs layers ingest leases seals -type f -o -name '.removed*'")
+                == "",
+            "nothing is left behind")
+    }
 }
