@@ -163,9 +163,8 @@ import Testing
                     clock: clock,
                     {
                         // A busy machine must not look like a silent server.
-                        guard row.testDescription.hasPrefix("silence") else { return }
-                        $0.stallTimeout = .seconds(1)
-                        $0.answerTimeout = .seconds(1)
+                        if row.testDescription == "silence in the middle" { $0.stallTimeout = .seconds(2) }
+                        if row.testDescription == "silence instead of an answer" { $0.answerTimeout = .seconds(2) }
                     }
                 ) { client in
                     let source = client.source(for: try Reference(parsing: "\(server.authority)/team/app"))

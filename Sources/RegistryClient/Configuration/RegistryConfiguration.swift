@@ -17,6 +17,8 @@ public struct RegistryConfiguration: Sendable {
     public var trustsLoopback = true
     /// Credentials that go before the stored ones, by registry: `docker.io`, `host:port`.
     public var credentials: [String: Credential] = [:]
+    /// The proxies on the way to registries and token servers.
+    public var proxies = ProxySettings()
     /// The most blob transfers at once, in each direction.
     public var maxConcurrency = 8
     /// When and how often to try again.
@@ -43,11 +45,13 @@ public struct RegistryConfiguration: Sendable {
 
     /// The configuration that docker's and podman's users have on this machine.
     ///
-    /// - Parameter environment: `HOME`, `DOCKER_CONFIG`, `CONTAINERS_REGISTRIES_CONF` and `XDG_CONFIG_HOME` are used.
+    /// - Parameter environment: `HOME`, `DOCKER_CONFIG`, `CONTAINERS_REGISTRIES_CONF` and `XDG_CONFIG_HOME` are used, and
+    ///   `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
     public static func fromEnvironment(_ environment: [String: String]) -> RegistryConfiguration {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         var result = RegistryConfiguration()
         let home = value("HOME")
+        result.proxies = ProxySettings(environment: environment)
         result.dockerConfigDirectory = value("DOCKER_CONFIG") ?? home.map { "\($0)/.docker" }
         result.certsDirectories = ["/etc/containers/certs.d", "/etc/docker/certs.d"]
         result.dockerDaemonConfigPath = "/etc/docker/daemon.json"

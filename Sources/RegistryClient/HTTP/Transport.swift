@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import Synchronization
 
 /// Sends requests and follows redirects. It knows HTTP and TLS, and nothing of registries.
 final class Transport: Sendable {
@@ -25,6 +26,10 @@ final class Transport: Sendable {
     static let redirectLimit = 10
 
     private let client: HTTPClient
+    /// A client for each proxy, made at first use: AsyncHTTPClient has one proxy for all that it sends.
+    private let proxied = Mutex<[ProxyRules.Server: HTTPClient]>([:])
+    private let settings: HTTPClient.Configuration
+    private let proxies: ProxyRules
     private let trust: TrustStore
     private let userAgent: String
 
@@ -57,10 +62,38 @@ final class Transport: Sendable {
                     value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: size, maximum: size))
             }
         }
+        settings = http
+        proxies = ProxyRules(configuration.proxies)
         client = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: http)
     }
 
-    func shutdown() async { try? await client.shutdown() }
+    func shutdown() async {
+        try? await client.shutdown()
+        let others = proxied.withLock { proxied in
+            defer { proxied = [:] }
+            return Array(proxied.values)
+        }
+        for client in others { try? await client.shutdown() }
+    }
+
+    private func client(through proxy: ProxyRules.Server?) -> HTTPClient {
+        guard let proxy else { return client }
+        return proxied.withLock { proxied in
+            if let client = proxied[proxy] { return client }
+            var settings = settings
+            switch proxy.kind {
+            case .socks5: settings.proxy = .socksServer(host: proxy.host, port: proxy.port)
+            case .http:
+                let authorization = proxy.user.map {
+                    HTTPClient.Authorization.basic(username: $0, password: proxy.password?.reveal() ?? "")
+                }
+                settings.proxy = .server(host: proxy.host, port: proxy.port, authorization: authorization)
+            }
+            let client = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: settings)
+            proxied[proxy] = client
+            return client
+        }
+    }
 
     /// Sends a request and gives the first answer that is no redirect.
     func send(_ request: Request) async throws -> Answer {
@@ -114,13 +147,23 @@ final class Transport: Sendable {
         if request.address.origin.scheme == .https {
             http.tlsConfiguration = try trust.tls(for: request.address.origin.authority)
         }
+        let proxy = try proxies.proxy(for: request.address.origin)
         do {
-            let response = try await client.execute(http, deadline: .distantFuture)
+            let response = try await client(through: proxy).execute(http, deadline: .distantFuture)
             return Answer(
                 status: Int(response.status.code), headers: response.headers, body: .stream(response.body),
                 method: request.method, address: request.address)
         } catch {
-            throw TransportFailure.classify(error, method: request.method, address: request.address)
+            let failure = TransportFailure.classify(error, method: request.method, address: request.address)
+            guard let proxy, var told = failure as? RegistryError else { throw failure }
+            told.message =
+                told.code == .unreachable
+                ? "cannot reach the proxy `\(proxy.authority)`"
+                : "through the proxy `\(proxy.authority)`: \(told.message)"
+            if told.code == .unreachable {
+                told.hint = "HTTPS_PROXY and HTTP_PROXY name it; NO_PROXY says what needs none"
+            }
+            throw told
         }
     }
 }

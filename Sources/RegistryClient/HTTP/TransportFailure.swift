@@ -28,6 +28,11 @@ enum TransportFailure {
                 failure == .connectTimeout || failure == .getConnectionFromPoolTimeout ? .unreachable : .unavailable
             if failure == .alreadyShutdown { result.isTransient = false }
             if failure == .tlsHandshakeTimeout { result.code = .tlsFailure }
+            if failure == .proxyAuthenticationRequired {
+                result.code = .configuration
+                result.isTransient = false
+                result.hint = "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
+            }
         case let failure as NIOSSLError:
             tls(failure, address: address, into: &result)
         case let failure as BoringSSLError:
@@ -74,6 +79,8 @@ enum TransportFailure {
     private static func words(for error: HTTPClientError) -> String {
         if error == .remoteConnectionClosed { return "the server closed the connection" }
         if error == .connectTimeout { return "no connection within the time limit" }
+        if error == .proxyAuthenticationRequired { return "it wants a user's name and password" }
+        if error == .invalidProxyResponse { return "it does not let the connection through" }
         if error == .bodyLengthMismatch { return "the body had another length than announced" }
         return error.shortDescription
     }
