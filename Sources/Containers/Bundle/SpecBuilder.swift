@@ -215,6 +215,9 @@ package struct SpecBuilder: Sendable {
         let network = record.hostConfig.network
         if network != "host", !network.hasPrefix("container:") {
             sysctls = HostFacts.defaultSysctls.filter { host.sysctls.contains($0.key) }
+            // Only groups that the user namespace has can be named.
+            let ping = "net.ipv4.ping_group_range"
+            if host.isRootless, sysctls[ping] != nil { sysctls[ping] = "0 0" }
         }
         sysctls.merge(record.hostConfig.sysctls) { $1 }
         return sysctls.isEmpty ? nil : sysctls

@@ -54,7 +54,11 @@ struct RootlessNetwork {
         let result = try runProgram(pasta, arguments + ["--netns", namespace], environment: Runtime.environment)
         if result.code != 0 {
             let text = result.message.split(separator: "\n").filter { !$0.contains("syslog") }.joined(separator: "; ")
-            throw ContainerError(.failed, "pasta failed: \(text)")
+            throw ContainerError(
+                .failed, "pasta failed: \(text)",
+                hint: text.contains("tun")
+                    ? "let users open the device, as root: `chmod 0666 /dev/net/tun`; or use --network host or none"
+                    : "use --network host or none")
         }
         let addresses = Self.addresses(HostFacts.text("/proc/net/fib_trie"), HostFacts.text("/proc/net/route"))
         return state(

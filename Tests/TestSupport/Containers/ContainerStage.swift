@@ -26,7 +26,8 @@ package final class ContainerStage: Sendable {
         if !all.isEmpty { _ = try? strata.run(["rm", "-f", "-v"] + all) }
     }
 
-    private static func writeImage(to directory: TemporaryDirectory) throws {
+    /// Writes `box.tar`, the image as an archive that every engine loads.
+    package static func writeImage(to directory: TemporaryDirectory) throws {
         var owned = LayerTar.Member.file("data/seed", "seed\n")
         owned.uid = 1000
         owned.gid = 1000
