@@ -140,4 +140,55 @@ struct ForeignTarTests {
             }
         }
     }
+
+    /// The formats that GNU's tar writes, with names, links and holes of every length, against what Python reads of the tree.
+    @Test(arguments: [
+        "--format=v7", "--format=oldgnu -S", "--format=gnu -S", "--format=ustar",
+        "--format=posix -S --sparse-version=0.0",
+        "--format=posix -S --sparse-version=0.1", "--format=posix -S --sparse-version=1.0", "--format=gnu -b 1",
+    ])
+    func readsWhatGNUTarWrites(_ options: String) throws {
+        let directory = try TemporaryDirectory()
+        let longest = options.contains("v7") ? 90 : options.contains("ustar") ? 99 : 250
+        let script = """
+            import os, sys
+            os.makedirs("t/d")
+            longest = \(longest)
+            for length in (1, longest - 10, longest - 5):
+                open("t/" + "n" * length, "w").write("x" * length)
+            os.symlink("n" * (longest - 5), "t/link")
+            os.link("t/n", "t/d/hard")
+            for runs in (0, 1, 4, 5, 25, 26, 60):
+                with open(f"t/sparse-{runs}", "wb") as file:
+                    for run in range(runs):
+                        file.seek(run * 65536 + 8192)
+                        file.write(bytes([65 + run % 26]) * (4096 + run))
+                    file.truncate(runs * 65536 + 100_000)
+            """
+        try directory.write("make.py", Array(script.utf8))
+        let told = try runShell(
+            "python3 make.py && tar \(options) --sort=name --owner=7 --group=8 -cf all.tar t && tar -xOf all.tar | md5sum",
+            in: directory.path)
+        let bytes = try contents(of: "\(directory.path)/all.tar")
+        let members = try parseTar(bytes)
+        #expect(members.count == 14)
+        #expect(members.allSatisfy { $0.entry.uid == 7 && $0.entry.gid == 8 })
+        // Holes and runs put together are what tar itself takes out.
+        var content: [UInt8] = []
+        for member in members {
+            var position: Int64 = 0
+            var start = 0
+            for extent in member.entry.sparse ?? [TarEntry.Extent(offset: 0, length: member.entry.size)] {
+                content += [UInt8](repeating: 0, count: Int(extent.offset - position))
+                content += member.data[start..<start + Int(extent.length)]
+                start += Int(extent.length)
+                position = extent.offset + extent.length
+            }
+            content += [UInt8](repeating: 0, count: Int(member.entry.size - position))
+        }
+        try directory.write("content", content)
+        #expect(try runShell("md5sum <content", in: directory.path) == told)
+        let sparse = members.filter { $0.entry.sparse != nil }
+        #expect((sparse.map { $0.entry.sparse?.count ?? 0 }.max() ?? 0) == (options.contains("-S") ? 60 : 0))
+    }
 }
