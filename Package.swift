@@ -55,6 +55,7 @@ let package = Package(
             name: "RegistryServer",
             dependencies: [
                 "OCI", "Linux", "Content", "SQL", "RegistryClient", "CCrypt",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

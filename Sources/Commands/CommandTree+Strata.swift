@@ -1,7 +1,7 @@
 extension CommandTree {
     /// All of `strata`.
     package static let strata: CommandTree = CommandTree(
-        groups: [.container, .image, .volume, .system],
+        groups: [.container, .image, .registry, .volume, .system],
         commands: [.inspect, .login, .logout, .version, .completion, .documentation])
 }
 

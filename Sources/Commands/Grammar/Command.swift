@@ -125,6 +125,14 @@ package struct CommandTree: Sendable {
         return found
     }
 
+    /// A command of a group, by the words after the group's: `ls`, or `user add` where the name has two words.
+    ///
+    /// - Returns: the command and how many words name it.
+    package func find(_ words: some Collection<String>, in group: CommandGroup) -> (found: Found, words: Int)? {
+        if words.count > 1, let found = find(words.prefix(2).joined(separator: " "), in: group) { return (found, 2) }
+        return words.first.flatMap { find($0, in: group) }.map { ($0, 1) }
+    }
+
     /// A command of a group, by one of its names.
     package func find(_ name: String, in group: CommandGroup) -> Found? {
         group.commands.first { $0.name == name || $0.aliases.contains(name) }.map {

@@ -96,13 +96,27 @@ package enum Program {
                 console.write(Help.group(group))
                 return 0
             }
-            guard let found = tree.find(second, in: group) else {
+            guard let (found, count) = tree.find(words.dropFirst(), in: group) else {
+                // `registry user`: what can be done with users.
+                let named = group.commands.filter { $0.name.hasPrefix("\(second) ") }
+                if !named.isEmpty {
+                    console.write(
+                        Help.group(
+                            CommandGroup(
+                                "\(first) \(second)", group.summary,
+                                named.map { command in
+                                    var command = command
+                                    command.name.removeFirst(second.count + 1)
+                                    return command
+                                })))
+                    return words.count > 2 && !words[2].hasPrefix("-") ? 1 : 0
+                }
                 console.complain(
                     "strata: unknown command: strata \(first) \(second)\n\nUsage:  strata \(first)\n\n"
                         + "Run 'strata \(first) --help' for more information")
                 return 1
             }
-            return await perform(found, Array(words.dropFirst(2)), session)
+            return await perform(found, Array(words.dropFirst(1 + count)), session)
         }
         if let (_, found) = tree.topLevel.first(where: { $0.name == first }) {
             return await perform(found, Array(words.dropFirst()), session)
@@ -118,11 +132,11 @@ package enum Program {
             return 0
         }
         if let group = tree.groups.first(where: { $0.name == first }) {
-            guard let second = words.dropFirst().first else {
+            guard words.count > 1 else {
                 console.write(Help.group(group))
                 return 0
             }
-            if let found = tree.find(second, in: group) {
+            if let (found, _) = tree.find(words.dropFirst(), in: group) {
                 console.write(Help.command(found, width: width))
                 return 0
             }

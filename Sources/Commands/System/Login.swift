@@ -59,7 +59,7 @@ extension Command {
 }
 
 /// Standard input to its end, without the line feed that ends it.
-private func wholeInput() throws -> String {
+func wholeInput() throws -> String {
     var bytes: [UInt8] = []
     while bytes.count < 1 << 20 {
         let chunk = try readSome(from: 0, upTo: 64 << 10, "standard input")

@@ -9,6 +9,9 @@ package final class RegistryDatabase: Sendable {
     private let database: Database
     private let queue: WriteQueue
 
+    /// Told of every commit of this process.
+    package var changes: ChangeSignal { queue.changes }
+
     /// Opens the file, making it where it is missing.
     package init(path: String) throws {
         database = try Database(path: path, migrations: RegistrySchema.migrations)
@@ -75,6 +78,21 @@ package struct RegistryRecords {
     func requireRepository(_ name: RepositoryName) throws -> Int64 {
         guard let id = try repository(name) else { throw RegistryFailure.nameUnknown(name) }
         return id
+    }
+
+    /// Names of repositories that somebody may see and that hold a text, in ASCII order, after a name.
+    package func repositories(
+        after last: String, limit: Int, containing search: String = "", where maySee: (String) -> Bool
+    ) throws -> [String] {
+        var names: [String] = []
+        var position = last
+        while names.count < limit {
+            let more = try repositories(after: position, limit: 1000)
+            names += more.filter { (search.isEmpty || $0.contains(search)) && maySee($0) }.prefix(limit - names.count)
+            guard more.count == 1000, let end = more.last else { break }
+            position = end
+        }
+        return names
     }
 
     /// Names of repositories, in ASCII order, after a name.

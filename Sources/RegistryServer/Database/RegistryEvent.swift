@@ -14,6 +14,10 @@ package struct RegistryEvent: Sendable, Hashable {
         package static let tagMoved = Kind(rawValue: "tag.moved")
         package static let tagDeleted = Kind(rawValue: "tag.deleted")
         package static let blobDeleted = Kind(rawValue: "blob.deleted")
+        /// Pulled, perhaps several times within some seconds.
+        package static let manifestPulled = Kind(rawValue: "manifest.pulled")
+        /// Bytes were refused because a quota has no room for them.
+        package static let quotaExceeded = Kind(rawValue: "quota.exceeded")
     }
 
     /// The cursor: larger than that of every event before it. 0 until it is written.
@@ -52,14 +56,20 @@ extension RegistryRecords {
             SELECT id, at, kind, repository, actor, tag, digest, previous, media_type, size FROM events
             WHERE id > $1 ORDER BY id LIMIT $2
             """, [.integer(cursor), .integer(Int64(limit))]
-        ).map { row in
-            RegistryEvent(
-                id: row.integer(0), at: row.integer(1), kind: .init(rawValue: row.text(2)), repository: row.text(3),
-                actor: row.text(4), tag: row.optionalText(5), digest: row.optionalDigest(6),
-                previous: row.optionalDigest(7), mediaType: row.optionalText(8).map { MediaType(rawValue: $0) },
-                size: row.optionalInteger(9))
-        }
+        ).map(RegistryEvent.init)
     }
+
+    /// One event; nil where it was forgotten.
+    package func event(_ id: Int64) throws -> RegistryEvent? {
+        try connection.row(
+            """
+            SELECT id, at, kind, repository, actor, tag, digest, previous, media_type, size FROM events WHERE id = $1
+            """, [.integer(id)]
+        ).map(RegistryEvent.init)
+    }
+
+    /// The cursor of the newest event.
+    package func lastEvent() throws -> Int64 { try connection.row("SELECT max(id) FROM events")?.integer(0) ?? 0 }
 }
 
 extension SQLRow {
@@ -70,5 +80,15 @@ extension SQLRow {
         do { return try Digest(parsing: text(column)) } catch {
             throw SQLError(.damaged, "the registry's database holds `\(text(column).prefix(100))` for a digest")
         }
+    }
+}
+
+extension RegistryEvent {
+    fileprivate init(_ row: SQLRow) {
+        self.init(
+            id: row.integer(0), at: row.integer(1), kind: .init(rawValue: row.text(2)), repository: row.text(3),
+            actor: row.text(4), tag: row.optionalText(5), digest: row.optionalDigest(6),
+            previous: row.optionalDigest(7), mediaType: row.optionalText(8).map { MediaType(rawValue: $0) },
+            size: row.optionalInteger(9))
     }
 }

@@ -26,7 +26,7 @@ extension RegistryRecords {
         try connection.execute(
             "INSERT INTO blobs (digest, size, stored) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING",
             [.text(digest.description), .integer(size), .integer(now)])
-        try link(digest, repository, at: now)
+        try link(digest, name, repository, at: now)
     }
 
     /// Gives a repository a blob that another one has.
@@ -45,7 +45,7 @@ extension RegistryRecords {
         {
             return false
         }
-        try link(digest, try makeRepository(name, at: now), at: now)
+        try link(digest, name, try makeRepository(name, at: now), at: now)
         return true
     }
 
@@ -92,7 +92,9 @@ extension RegistryRecords {
                 size: record.size))
     }
 
-    private func link(_ digest: Digest, _ repository: Int64, at now: Int64) throws {
+    private func link(_ digest: Digest, _ name: RepositoryName, _ repository: Int64, at now: Int64) throws {
+        let size = try connection.row("SELECT size FROM blobs WHERE digest = $1", [.text(digest.description)])
+        if try blob(digest, in: name) == nil { try requireRoom(for: size?.integer(0) ?? 0, of: digest, in: name) }
         try connection.execute(
             """
             INSERT INTO repository_blobs (repository, digest, touched) VALUES ($1, $2, $3)

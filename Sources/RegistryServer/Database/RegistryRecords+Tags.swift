@@ -34,6 +34,23 @@ extension RegistryRecords {
         by actor: String, at now: Int64
     ) throws {
         let previous = try self.tag(tag, in: name)
+        try require(condition, tag, of: name, previous)
+        if previous == digest { return }
+        if previous != nil { try requireMutable(tag.description, of: name, to: "moved") }
+        try connection.execute(
+            """
+            INSERT INTO tags (repository, name, digest, updated) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (repository, name) DO UPDATE SET digest = $3, updated = $4
+            """, [.integer(repository), .text(tag.description), .text(digest.description), .integer(now)])
+        try addHistory(tag.description, of: name, repository, became: digest, by: actor, at: now)
+        try addEvent(
+            RegistryEvent(
+                at: now, kind: previous == nil ? .tagCreated : .tagMoved, repository: name.description, actor: actor,
+                tag: tag.description, digest: digest, previous: previous))
+    }
+
+    /// Refuses what finds a tag otherwise than it expects.
+    func require(_ condition: TagCondition?, _ tag: TagName, of name: RepositoryName, _ previous: Digest?) throws {
         let holds =
             switch condition {
             case nil: true
@@ -47,17 +64,6 @@ extension RegistryRecords {
                 "tag `\(tag)` of `\(name)` names \(previous.map(\.description) ?? "nothing"), not what the request expects"
             )
         }
-        if previous == digest { return }
-        try connection.execute(
-            """
-            INSERT INTO tags (repository, name, digest, updated) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (repository, name) DO UPDATE SET digest = $3, updated = $4
-            """, [.integer(repository), .text(tag.description), .text(digest.description), .integer(now)])
-        try addHistory(tag.description, of: name, repository, became: digest, by: actor, at: now)
-        try addEvent(
-            RegistryEvent(
-                at: now, kind: previous == nil ? .tagCreated : .tagMoved, repository: name.description, actor: actor,
-                tag: tag.description, digest: digest, previous: previous))
     }
 
     /// Removes a tag; its manifest stays.
@@ -71,6 +77,7 @@ extension RegistryRecords {
         _ tag: String, of name: RepositoryName, _ repository: Int64, naming digest: Digest, by actor: String,
         at now: Int64
     ) throws {
+        try requireMutable(tag, of: name, to: "removed")
         try connection.execute(
             "DELETE FROM tags WHERE repository = $1 AND name = $2", [.integer(repository), .text(tag)])
         try addHistory(tag, of: name, repository, became: nil, by: actor, at: now)

@@ -70,6 +70,7 @@ enum RegistrySchema {
                     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, repository TEXT NOT NULL,
                     actor TEXT NOT NULL, tag TEXT, digest TEXT, previous TEXT, media_type TEXT, size INTEGER)
                 """,
-            ])
+            ]),
+        access, versions, webhooks,
     ]
 }

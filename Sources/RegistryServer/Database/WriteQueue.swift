@@ -51,9 +51,11 @@ final class WriteQueue: Sendable {
     private static let batch = 64
 
     private let monitor = Monitor(State())
+    /// Told of every commit.
+    let changes = ChangeSignal()
 
     init(_ database: Database) {
-        startThread(named: "registry-writer") { [monitor] in Self.work(monitor, database) }
+        startThread(named: "registry-writer") { [monitor, changes] in Self.work(monitor, database, changes) }
     }
 
     deinit { close() }
@@ -87,7 +89,7 @@ final class WriteQueue: Sendable {
         if !accepted { job.settle(failure: ChannelClosed()) }
     }
 
-    private static func work(_ monitor: Monitor<State>, _ database: Database) {
+    private static func work(_ monitor: Monitor<State>, _ database: Database, _ changes: ChangeSignal) {
         while true {
             monitor.wait { !$0.jobs.isEmpty || $0.closed }
             let jobs = monitor.withLock { state in
@@ -105,6 +107,7 @@ final class WriteQueue: Sendable {
                     }
                 }
                 for job in jobs { job.settle(failure: nil) }
+                changes.notify()
             } catch {
                 for job in jobs { job.settle(failure: error) }
             }

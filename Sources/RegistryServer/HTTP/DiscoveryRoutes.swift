@@ -4,6 +4,7 @@ import OCI
 /// distribution-spec "Listing Tags", "Listing Referrers", and docker's catalog.
 struct DiscoveryRoutes {
     let registry: Registry
+    let access: AccessControl
 
     private struct TagList: Encodable {
         var name: String
@@ -24,10 +25,22 @@ struct DiscoveryRoutes {
             .linking(to: "/v2/\(name)/tags/list", count, after: tags.count > count ? page.last : nil)
     }
 
-    func catalog(_ exchange: Exchange) async throws -> Reply {
+    func catalog(_ exchange: Exchange, _ challenge: Challenge) async throws -> Reply {
         try exchange.allow(.get, .head)
         let (count, last) = try exchange.page(default: 100, limit: 1000)
-        let names = try await registry.database.read { try $0.repositories(after: last, limit: count + 1) }
+        if try await !access.isOpen() {
+            let isGranted = exchange.caller.token?.contains { $0.type == "registry" && $0.name == "catalog" } ?? true
+            if !exchange.caller.isKnown || !isGranted {
+                throw challenge.on(
+                    RegistryFailure(.unauthorized, status: 401, "log in to list the repositories"),
+                    error: exchange.caller.isKnown ? "insufficient_scope" : nil)
+            }
+        }
+        // Everybody sees what he may pull.
+        let maySee = try await access.reader(exchange.caller.principal)
+        let names = try await registry.database.read {
+            try $0.repositories(after: last, limit: count + 1, where: maySee)
+        }
         let page = Array(names.prefix(count))
         return try Reply(200).with(json: Catalog(repositories: page))
             .linking(to: "/v2/_catalog", count, after: names.count > count ? page.last : nil)

@@ -8,11 +8,13 @@ struct Exchange {
     var target: RequestTarget
     var headers: HTTPFields
     var body: RequestBodyReader
-    var principal: Principal
+    var caller: Caller
+    /// Where the request came from.
+    var address: String
     var logger: Logger
 
     /// Written into history, events and the log; empty for anonymous.
-    var actor: String { principal.name }
+    var actor: String { caller.principal.name }
 
     /// Refuses methods that a path does not have.
     func allow(_ methods: HTTPRequest.Method...) throws {

@@ -14,15 +14,24 @@ final class RegistryResponder: Sendable {
     private let logger: Logger
     private let limits: RegistryServer.Limits
     private let gate: UploadGate
+    private let keeper: Gatekeeper
+    /// `https://registry.example`; nil where the request's own `Host` is right.
+    private let externalAddress: String?
     /// Whether bodies may leave by sendfile.
     private let sendsFiles: Bool
+    private let metrics = Metrics()
     private let draining = Mutex(false)
 
-    init(_ registry: Registry, limits: RegistryServer.Limits, sendsFiles: Bool, logger: Logger) {
+    init(
+        _ registry: Registry, _ tokens: TokenService, limits: RegistryServer.Limits, externalAddress: String?,
+        sendsFiles: Bool, logger: Logger
+    ) {
         self.registry = registry
         self.logger = logger
         self.limits = limits
         self.sendsFiles = sendsFiles
+        self.externalAddress = externalAddress
+        keeper = Gatekeeper(access: tokens.access, tokens: tokens, deletes: registry.policy.deletes)
         gate = UploadGate(limit: registry.policy.concurrentUploads)
     }
 
@@ -35,6 +44,8 @@ final class RegistryResponder: Sendable {
         async throws
     {
         let start = ContinuousClock.now
+        metrics.began()
+        defer { metrics.ended() }
         // A request that takes longer than any honest one is cut off, whichever side is slow.
         let alarm = channel.eventLoop.scheduleTask(in: .nanoseconds(limits.requestTime.nanoseconds)) {
             channel.close(promise: nil)
@@ -45,7 +56,7 @@ final class RegistryResponder: Sendable {
             proceed = { try await PartSender.sendContinue(over: channel) }
         }
         let body = RequestBodyReader(request, proceed: proceed)
-        var reply = await answer(request, body)
+        var reply = await answer(request, body, channel)
         let proceeds = try await body.drain(limit: limits.drain)
         if !proceeds { reply = reply.with(.connection, "close") }
         try await send(reply, for: request, writer, over: channel)
@@ -54,27 +65,47 @@ final class RegistryResponder: Sendable {
     }
 
     /// The answer, whatever happens.
-    private func answer(_ request: Request, _ body: RequestBodyReader) async -> Reply {
+    private func answer(_ request: Request, _ body: RequestBodyReader, _ channel: any NIOCore.Channel) async -> Reply {
         do {
             let target = try RequestTarget(parsing: request.head.path ?? "")
             let route = try RegistryRoute(target)
-            let exchange = Exchange(
-                method: request.method, target: target, headers: request.headers, body: body, principal: .anonymous,
-                logger: logger)
-            return try await dispatch(route, exchange)
+            let address = channel.remoteAddress?.ipAddress ?? ""
+            let challenge = Challenge(
+                route, request.method, target, origin: origin(of: request),
+                isBasic: keeper.access.mode == .basic || route.isOwnAPI)
+            var exchange = Exchange(
+                method: request.method, target: target, headers: request.headers, body: body, caller: .nobody,
+                address: address, logger: logger)
+            if route.asksWho {
+                exchange.caller = try await keeper.caller(request.headers, from: address, challenge: challenge)
+                try await keeper.check(route, exchange, challenge)
+            }
+            return try await dispatch(route, exchange, challenge)
         } catch {
             return Reply(failure(error, request))
         }
     }
 
-    private func dispatch(_ route: RegistryRoute, _ exchange: Exchange) async throws -> Reply {
-        let discovery = DiscoveryRoutes(registry: registry)
-        let uploads = UploadRoutes(registry: registry, gate: gate)
+    /// The registry's address as the client sees it.
+    private func origin(of request: Request) -> String {
+        externalAddress ?? "\(sendsFiles ? "http" : "https")://\(request.head.authority ?? "")"
+    }
+
+    private func dispatch(_ route: RegistryRoute, _ exchange: Exchange, _ challenge: Challenge) async throws -> Reply {
+        let discovery = DiscoveryRoutes(registry: registry, access: keeper.access)
+        let uploads = UploadRoutes(registry: registry, gate: gate, access: keeper.access)
         switch route {
         case .support:
             try exchange.allow(.get, .head)
             return Reply(200).with(body: Array("{}".utf8), type: "application/json")
-        case .catalog: return try await discovery.catalog(exchange)
+        case .catalog: return try await discovery.catalog(exchange, challenge)
+        case .api(let path):
+            return try await APIRoutes(registry: registry, access: keeper.access, challenge: challenge)
+                .respond(to: exchange, path)
+        case .page(let path):
+            return try await PageRoutes(registry: registry, access: keeper.access, origin: challenge.origin)
+                .respond(to: exchange, path)
+        case .token: return try await TokenRoutes(tokens: keeper.tokens).respond(to: exchange)
         case .tags(let name): return try await discovery.tags(exchange, name)
         case .referrers(let name, let digest): return try await discovery.referrers(exchange, name, digest)
         case .manifest(let name, let reference):
@@ -83,6 +114,11 @@ final class RegistryResponder: Sendable {
             return try await BlobRoutes(registry: registry).respond(to: exchange, name, digest)
         case .uploads(let name): return try await uploads.start(exchange, name)
         case .upload(let name, let id): return try await uploads.respond(to: exchange, name, id)
+        case .metrics:
+            try await APIRoutes(registry: registry, access: keeper.access, challenge: challenge)
+                .requireAdministrator(exchange)
+            let gauges = try await registry.database.read { try $0.gauges() }
+            return Reply(200).with(body: Array(metrics.text(gauges).utf8), type: "text/plain; version=0.0.4")
         case .health: return Reply(200).with(body: Array("ok\n".utf8), type: "text/plain")
         case .readiness: return try await readiness()
         }
@@ -107,6 +143,7 @@ final class RegistryResponder: Sendable {
     private func failure(_ error: any Error, _ request: Request) -> RegistryFailure {
         switch error {
         case let error as RegistryFailure: return error
+        case let error as AccessRuleError: return RegistryFailure(.unsupported, status: 400, "\(error)")
         case let error as SystemError where error.kind == .noSpace: return Self.full
         case let error as SQLError where error.code == .noSpace: return Self.full
         case let error as SQLError where error.code == .busy:
@@ -128,6 +165,9 @@ final class RegistryResponder: Sendable {
     private func log(
         _ request: Request, _ reply: Reply, _ body: RequestBodyReader, _ channel: any NIOCore.Channel, _ time: Duration
     ) {
+        metrics.answered(
+            request.method.rawValue, reply.status, received: body.received,
+            sent: request.method == .head ? 0 : reply.body.length, time)
         guard logger.logLevel <= .info else { return }
         logger.info(
             "request",

@@ -17,6 +17,13 @@ enum RegistryRoute: Sendable, Hashable {
     case upload(RepositoryName, UploadID)
     /// end-12
     case referrers(RepositoryName, Digest)
+    /// Where tokens are given out.
+    case token
+    /// The registry's own API: what follows `/api/v1`.
+    case api([String])
+    /// A page for people: what follows `/-`, or `/` itself.
+    case page([String])
+    case metrics
     case health
     case readiness
 
@@ -24,10 +31,15 @@ enum RegistryRoute: Sendable, Hashable {
     init(_ target: RequestTarget) throws(RegistryFailure) {
         let parts = target.components
         switch parts {
+        case ["metrics"]: self = .metrics
         case ["healthz"]: self = .health
         case ["readyz"]: self = .readiness
+        case ["token"]: self = .token
         case ["v2"], ["v2", ""]: self = .support
         case ["v2", "_catalog"]: self = .catalog
+        case [], [""]: self = .page([])
+        case _ where parts[0] == "-": self = .page(Array(parts.dropFirst()))
+        case _ where parts.count > 2 && parts[0] == "api" && parts[1] == "v1": self = .api(Array(parts[2...]))
         default:
             guard parts.count >= 4, parts[0] == "v2" else { throw Self.unknown }
             let last = parts[parts.count - 1]
@@ -59,13 +71,28 @@ enum RegistryRoute: Sendable, Hashable {
         RegistryFailure(.unsupported, status: 404, "there is nothing at this path")
     }
 
+    var isOwnAPI: Bool {
+        switch self {
+        case .api, .metrics: true
+        default: false
+        }
+    }
+
+    /// Whether it matters who asks, before the route itself looks.
+    var asksWho: Bool {
+        switch self {
+        case .token, .health, .readiness: false
+        default: true
+        }
+    }
+
     /// The repository it is about.
     var repository: RepositoryName? {
         switch self {
         case .tags(let name), .manifest(let name, _), .blob(let name, _), .uploads(let name), .upload(let name, _),
             .referrers(let name, _):
             name
-        case .support, .catalog, .health, .readiness: nil
+        case .support, .catalog, .token, .api, .page, .metrics, .health, .readiness: nil
         }
     }
 }

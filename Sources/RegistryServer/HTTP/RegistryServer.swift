@@ -30,6 +30,8 @@ package final class RegistryServer: Sendable {
         package var port = 5000
         package var tls: TLSConfiguration?
         package var limits = Limits()
+        /// The address that clients see, where it is another one.
+        package var externalAddress: String?
 
         package init() {}
     }
@@ -43,11 +45,17 @@ package final class RegistryServer: Sendable {
     private let running: Task<Void, any Error>
 
     /// Starts to listen; requests are served from then on.
-    package static func start(_ registry: Registry, _ options: Options = Options(), logger: Logger) async throws
-        -> RegistryServer
-    {
+    ///
+    /// - Parameter tokens: who may do what; nil for a registry in which everybody may do everything.
+    package static func start(
+        _ registry: Registry, _ options: Options = Options(), tokens: TokenService? = nil, logger: Logger
+    ) async throws -> RegistryServer {
         let responder = RegistryResponder(
-            registry, limits: options.limits, sendsFiles: options.tls == nil, logger: logger)
+            registry,
+            tokens
+                ?? TokenService(AccessControl(registry.database, mode: .none, now: registry.now), TokenSigner()),
+            limits: options.limits, externalAddress: options.externalAddress, sendsFiles: options.tls == nil,
+            logger: logger)
         var configuration = HTTP1Channel.Configuration(
             idleTimeout: .nanoseconds(options.limits.idleTime.nanoseconds))
         configuration.httpDecoder = .init(

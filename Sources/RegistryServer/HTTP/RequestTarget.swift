@@ -13,16 +13,26 @@ struct RequestTarget: Sendable, Hashable {
         for component in parts[0].split(separator: "/", omittingEmptySubsequences: false) {
             components.append(try Self.decode(component, plusIsSpace: false))
         }
-        query = []
-        guard parts.count == 2 else { return }
-        for item in parts[1].split(separator: "&") {
+        query = parts.count == 2 ? try Self.pairs(parts[1]) : []
+    }
+
+    /// Reads the body of a form, which has the form of a query.
+    init(form text: String) throws(RegistryFailure) {
+        components = []
+        query = try Self.pairs(text[...])
+    }
+
+    private static func pairs(_ text: Substring) throws(RegistryFailure) -> [(name: String, value: String)] {
+        var pairs: [(name: String, value: String)] = []
+        for item in text.split(separator: "&") {
             let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            query.append(
+            pairs.append(
                 (
-                    try Self.decode(pair[0], plusIsSpace: true),
-                    pair.count == 2 ? try Self.decode(pair[1], plusIsSpace: true) : ""
+                    try decode(pair[0], plusIsSpace: true),
+                    pair.count == 2 ? try decode(pair[1], plusIsSpace: true) : ""
                 ))
         }
+        return pairs
     }
 
     /// The first value of a parameter.

@@ -8,6 +8,7 @@ import OCI
 struct UploadRoutes {
     let registry: Registry
     let gate: UploadGate
+    let access: AccessControl
 
     // MARK: end-4, end-11
 
@@ -18,7 +19,11 @@ struct UploadRoutes {
             let source = try exchange.target["from"].map { text throws(RegistryFailure) in
                 try RepositoryName(parsing: text)
             }
-            if try await registry.mount(mount, from: source, to: name) { return Self.created(mount, name) }
+            if try await mountable(mount, from: source, exchange.caller),
+                try await registry.mount(mount, from: source, to: name)
+            {
+                return Self.created(mount, name)
+            }
         }
         let algorithm = try algorithm(exchange) ?? digest?.algorithm ?? .sha256
         if let digest {
@@ -41,6 +46,15 @@ struct UploadRoutes {
         }
         let id = try await registry.startUpload(to: name, hashing: algorithm)
         return Self.progress(202, id, name, offset: 0)
+    }
+
+    /// Whether the caller may read the blob somewhere: a mount must not give what a pull would not.
+    private func mountable(_ digest: Digest, from source: RepositoryName?, _ caller: Caller) async throws -> Bool {
+        if let source { return try await access.rights(of: caller.principal, on: source.description).contains(.pull) }
+        if try await access.isOpen() { return true }
+        let maySee = try await access.reader(caller.principal)
+        return try await registry.database.read { try $0.repositories(with: digest, limit: 10_000) }.contains(
+            where: maySee)
     }
 
     private func algorithm(_ exchange: Exchange) throws -> Digest.Algorithm? {

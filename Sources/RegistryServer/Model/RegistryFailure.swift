@@ -28,6 +28,8 @@ package struct RegistryFailure: Error, Sendable, Equatable, CustomStringConverti
     /// The digests that the failure is about, for the `detail` of the answer.
     package var digests: [Digest] = []
     package var headers: [Header] = []
+    /// Whether a quota has no room.
+    package var isQuota = false
 
     /// A header that the answer carries.
     package struct Header: Sendable, Equatable {

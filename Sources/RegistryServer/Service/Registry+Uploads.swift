@@ -8,9 +8,13 @@ extension Registry {
         let upload = try await Workers.run { [storage] in try storage.startUpload(id, hashing: algorithm) }
         let now = now()
         do {
-            try await database.write { try $0.addUpload(id, to: name, hashing: algorithm, at: now) }
+            try await database.write { records in
+                try records.requireRoom(for: 0, in: name)
+                try records.addUpload(id, to: name, hashing: algorithm, at: now)
+            }
         } catch {
             try? await Workers.run { [storage] in try storage.removeUpload(id) }
+            try await noteQuota(error, name)
             throw error
         }
         sessions.add(id, upload, to: name)
@@ -63,11 +67,20 @@ extension Registry {
                     }
                 }
             }
-        } catch let error as BlobError {
-            try await forget(id)
+        } catch {
+            // Another digest, or no room in a quota: no later request could end it.
+            if error is BlobError || error is RegistryFailure { try await forget(id) }
+            try await noteQuota(error, name)
             throw error
         }
         sessions.remove(id)
+    }
+
+    /// Tells the event log of bytes that a quota refused, in a transaction of its own: the refused one leaves nothing.
+    private func noteQuota(_ error: any Error, _ name: RepositoryName) async throws {
+        guard let failure = error as? RegistryFailure, failure.isQuota else { return }
+        let event = RegistryEvent(at: now(), kind: .quotaExceeded, repository: name.description, actor: "")
+        try await database.write { try $0.addEvent(event) }
     }
 
     /// Cancels an upload.

@@ -20,7 +20,9 @@ package final class Registry: Sendable {
     package let policy: RegistryPolicy
     /// Milliseconds since 1970.
     package let now: @Sendable () -> Int64
+    package var changes: ChangeSignal { database.changes }
     let sessions = UploadSessions()
+    let pulls = PullCounter()
     let manifests = ManifestCache(limit: 32 << 20)
 
     package init(
@@ -100,11 +102,13 @@ package final class Registry: Sendable {
     package func manifestContent(
         _ reference: ManifestReference, in name: RepositoryName
     ) async throws -> (record: ManifestRecord, bytes: [UInt8]) {
-        try await Workers.run { [database, manifests] in
+        let now = now()
+        return try await Workers.run { [database, manifests, pulls] in
             try database.readBlocking { records in
                 guard let record = try records.manifest(reference, in: name) else {
                     throw RegistryFailure.manifestUnknown(reference, name)
                 }
+                pulls.note(reference, of: name, at: now)
                 if let bytes = manifests[record.digest] { return (record, bytes) }
                 guard let bytes = try records.manifestBytes(record.digest) else {
                     throw BlobError.damaged(record.digest, "its bytes are not in the database")

@@ -12,6 +12,10 @@ package struct RegistryPolicy: Sendable, Hashable {
     package var grace: Duration = .seconds(24 * 3600)
     /// Whether garbage collection deletes manifests that no tag and no index names.
     package var removesUntagged = false
+    /// How long the event log reaches back.
+    package var eventLifetime: Duration = .seconds(90 * 86_400)
+    /// Whether tags, manifests and blobs may be deleted over the API.
+    package var deletes = true
 
     package init() {}
 }

@@ -77,6 +77,16 @@ package enum BlobContent: Sendable {
 package final class OpenFile: Sendable {
     package let descriptor: OwnedDescriptor
     package init(_ descriptor: consuming OwnedDescriptor) { self.descriptor = descriptor }
+
+    /// All bytes, where they are few. Blocks the thread.
+    func read(size: Int) throws -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: size)
+        let count = try unsafe bytes.withUnsafeMutableBytes {
+            try unsafe preadFull(from: descriptor.raw, at: 0, into: $0, "blob")
+        }
+        bytes.removeLast(size - count)
+        return bytes
+    }
 }
 
 /// An upload's bytes in a storage.

@@ -115,7 +115,7 @@ extension PageContext {
     /// A repository's tags and what they take.
     package func repository(
         _ name: String, tags: [Browse.TagRow], uniqueSize: Int64, sharedSize: Int64, history: [HistoryEntry],
-        historyProblem: String?
+        historyProblem: String?, next: String? = nil, restorable: [String] = []
     ) -> String {
         let rows = tags.map { tag -> [HTML] in
             [
@@ -129,11 +129,25 @@ extension PageContext {
             ]
         }
         let headings: [Phrase] = [.tag, .digest, .size, .platforms, .pushed, .lastPull, .freedByRemoval]
+        let more: [HTML] =
+            next.map {
+                [
+                    .paragraph([
+                        .anchor(
+                            language(.nextPage), path: ["-", "repository"], query: [("name", name), ("after", $0)])
+                    ])
+                ]
+            } ?? []
+        let removed: [HTML] = restorable.map { tag in
+            .form(
+                path: ["-", "tag", "restore"], token: token, submit: "\(language(.restore)) \(tag)",
+                [hidden("name", name), hidden("tag", tag)])
+        }
         return page(
             title: name,
             [
                 command("docker pull \(authority)/\(name)\(tags.first.map { ":\($0.name)" } ?? "")"),
-                .table(caption: language(.tags), headings: headings.map { language($0) }, rows: rows),
+                .table(caption: language(.tags), headings: headings.map { language($0) }, rows: rows), .group(more),
                 .heading(2, language(.space)),
                 .paragraph([
                     .text("\(language(.unique)): "), bytes(uniqueSize), .text(" · \(language(.shared)): "),
@@ -143,6 +157,7 @@ extension PageContext {
                 historyProblem.map {
                     .element("p", [.text("class", "bad")], [.text("\(language(.historyBroken)): \($0)")])
                 } ?? .element("p", [.text("class", "good")], [.text(language(.historyHolds))]),
+                .group(removed),
                 .table(
                     caption: language(.history), headings: [.when, .tag, .digest, .who].map { language($0) },
                     rows: history.map { entry in
@@ -158,7 +173,8 @@ extension PageContext {
 
     /// A tag: its images, their layers with the command of each step, their configs, and what refers to them.
     package func tag(
-        _ name: String, _ tag: Browse.TagRow, images: [Browse.Image], referrers: [Browse.ReferrerRow]
+        _ name: String, _ tag: Browse.TagRow, images: [Browse.Image], referrers: [Browse.ReferrerRow],
+        mayDelete: Bool = false
     ) -> String {
         var content: [HTML] = [
             command("docker pull \(authority)/\(name):\(tag.name)"),
@@ -190,6 +206,12 @@ extension PageContext {
                     caption: language(.referrers), headings: [.kind, .digest, .size].map { language($0) },
                     rows: referrers.map { [.text($0.kind), .code($0.digest.description), bytes($0.size)] }))
         }
+        if mayDelete, !tag.isImmutable {
+            content.append(
+                .form(
+                    path: ["-", "tag", "delete"], token: token, submit: language(.remove), isDangerous: true,
+                    [hidden("name", name), hidden("tag", tag.name)]))
+        }
         return page(title: "\(name):\(tag.name)", content)
     }
 
@@ -210,5 +232,14 @@ extension PageContext {
     }
 
     /// A page that says one thing: not found, not allowed.
-    package func message(_ phrase: Phrase) -> String { page(title: authority, [.paragraph([.text(language(phrase))])]) }
+    package func message(_ phrase: Phrase, detail: String? = nil) -> String {
+        page(
+            title: authority,
+            [.paragraph([.text(language(phrase))])] + (detail.map { [.paragraph([.text($0)])] } ?? []))
+    }
+
+    /// A value that a form carries along.
+    func hidden(_ name: String, _ value: String) -> HTML {
+        .void("input", [.text("type", "hidden"), .text("name", name), .text("value", value)])
+    }
 }

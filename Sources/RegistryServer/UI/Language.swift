@@ -116,6 +116,18 @@ package struct Phrase: Sendable, Hashable {
     package static let notFound = Phrase("There is nothing here, or you may not see it.", "此处没有内容,或您无权查看。")
     package static let forbidden = Phrase("You may not do that.", "您无权执行此操作。")
     package static let staleForm = Phrase("The form is too old; load the page again.", "表单已过期,请重新加载页面。")
+    package static let groups = Phrase("Groups", "用户组")
+    package static let immutableTags = Phrase("Immutable tags", "不可变标签")
+    package static let quotas = Phrase("Quotas", "配额")
+    package static let used = Phrase("Used", "已用")
+    package static let rules = Phrase("Rules", "规则")
+    package static let events = Phrase("Events", "事件")
+    package static let detail = Phrase("Detail", "详情")
+    package static let yes = Phrase("yes", "是")
+    package static let administrator = Phrase("Administrator", "管理员")
+    package static let disabled = Phrase("Disabled", "已禁用")
+    package static let secretOnce = Phrase("The secret, shown only now", "密钥(仅显示一次)")
+    package static let nothingToShow = Phrase("Nothing here yet.", "暂无内容。")
     package static let skipToContent = Phrase("Skip to content", "跳到正文")
     package static let nextPage = Phrase("Next page", "下一页")
     package static let allPhrases: [Phrase] = [
@@ -129,6 +141,7 @@ package struct Phrase: Sendable, Hashable {
         rights, webhooks, deliveries, retention, garbage, audit, preview, run, add, remove, change, reason, decision,
         stays,
         goes, pattern, subject, actions, status, attempts, nextAttempt, replay, address, expires, immutable, notFound,
-        forbidden, staleForm, skipToContent, nextPage,
+        forbidden, staleForm, skipToContent, nextPage, groups, immutableTags, quotas, used, rules, events, detail, yes,
+        administrator, disabled, secretOnce, nothingToShow,
     ]
 }

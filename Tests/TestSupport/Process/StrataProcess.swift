@@ -21,6 +21,7 @@ package final class StrataProcess: Sendable {
 
     package struct Failure: Error, CustomStringConvertible {
         package var description: String
+        package init(description: String) { self.description = description }
     }
 
     /// Holds the store (`root`), the run directory (`run`), the home (`home`) and the working directory (`cwd`).

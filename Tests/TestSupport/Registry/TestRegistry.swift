@@ -7,32 +7,70 @@ package import RegistryServer
 ///         let answer = try await registry.client.send("GET", "/v2/")
 ///     }
 package struct TestRegistry: Sendable {
+    package let service: RegistryService
     package let server: RegistryServer
     package let directory: TemporaryDirectory
 
-    package var registry: Registry { server.registry }
+    package var registry: Registry { service.registry }
+    package var access: AccessControl { service.access }
     /// `127.0.0.1:PORT`.
     package var authority: String { "127.0.0.1:\(server.port)" }
     package var client: WireClient { WireClient(port: server.port) }
 
+    /// A client with Basic credentials.
+    package func client(_ name: String, _ password: String) -> WireClient {
+        var client = client
+        client.headers["Authorization"] = basic(name, password)
+        return client
+    }
+
+    package init(service: RegistryService, server: RegistryServer, directory: TemporaryDirectory) {
+        self.service = service
+        self.server = server
+        self.directory = directory
+    }
+
+    package static var silent: Logger { Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() } }
+
     /// Starts a registry, runs a closure, stops it.
+    ///
+    /// - Parameter configure: changes the configuration: a registry of this machine that lets everybody in.
     package static func run<Result>(
-        policy: RegistryPolicy = RegistryPolicy(), options: RegistryServer.Options = RegistryServer.Options(),
-        logger: Logger = Logger(label: "tests") { _ in SwiftLogNoOpLogHandler() },
+        policy: RegistryPolicy = RegistryPolicy(),
+        logger: Logger = TestRegistry.silent,
+        configure: (inout RegistryServerConfiguration) throws -> Void = { _ in },
         _ body: (TestRegistry) async throws -> Result
     ) async throws -> Result {
         let directory = try TemporaryDirectory()
-        var options = options
-        options.port = 0
-        let registry = try Registry(root: directory.path + "/registry", policy: policy)
-        let server = try await RegistryServer.start(registry, options, logger: logger)
+        var configuration = RegistryServerConfiguration(root: directory.path + "/registry")
+        configuration.listen.port = 0
+        configuration.policy = policy
+        try configure(&configuration)
+        let service = try await RegistryService.open(configuration, logger: logger)
         let result: Result
-        do { result = try await body(TestRegistry(server: server, directory: directory)) } catch {
-            try? await server.stop()
+        do {
+            let server = try await service.serve()
+            result = try await body(TestRegistry(service: service, server: server, directory: directory))
+        } catch {
+            try? await service.stop()
             throw error
         }
-        try await server.stop()
-        try registry.database.close()
+        try await service.stop()
         return result
     }
+}
+
+/// The value of an `Authorization` with Basic credentials.
+package func basic(_ name: String, _ password: String) -> String {
+    let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+    let bytes = Array("\(name):\(password)".utf8)
+    var text = ""
+    for start in stride(from: 0, to: bytes.count, by: 3) {
+        let group = bytes[start..<min(start + 3, bytes.count)]
+        let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
+        for place in 0..<4 {
+            text.append(place <= group.count ? digits[bits >> (18 - 6 * place) & 63] : "=")
+        }
+    }
+    return "Basic \(text)"
 }

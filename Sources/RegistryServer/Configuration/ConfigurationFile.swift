@@ -1,0 +1,111 @@
+import Linux
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+extension RegistryServerConfiguration {
+    /// The file of `--config`: JSON, every key optional. Durations are seconds.
+    private struct File: Decodable {
+        struct TLS: Decodable {
+            var certificate: String
+            var key: String
+            var clientAuthority: String?
+        }
+
+        var listen: String?
+        var tls: TLS?
+        var auth: String?
+        var anonymousPull: [String]?
+        var externalAddress: String?
+        var deletes: Bool?
+        var sparseIndexes: Bool?
+        var removeUntagged: Bool?
+        var graceSeconds: Int?
+        var collectionSeconds: Int?
+        var uploadLifetimeSeconds: Int?
+        var largestBlob: Int64?
+        var concurrentUploads: Int?
+        var connections: Int?
+        var requestSeconds: Int?
+
+        static let keys: Set<String> = [
+            "listen", "tls", "auth", "anonymousPull", "externalAddress", "deletes", "sparseIndexes", "removeUntagged",
+            "graceSeconds", "collectionSeconds", "uploadLifetimeSeconds", "largestBlob", "concurrentUploads",
+            "connections", "requestSeconds",
+        ]
+    }
+
+    /// Any object's keys.
+    private struct Keys: Decodable {
+        var names: [String]
+
+        private struct Name: CodingKey {
+            var stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+
+        init(from decoder: any Decoder) throws {
+            names = try decoder.container(keyedBy: Name.self).allKeys.map(\.stringValue)
+        }
+    }
+
+    /// Takes what a file says over what is here. A key that is not known is refused: a misspelt one must not be lost.
+    package mutating func read(file path: String) throws {
+        let data = Data(try readFile(path, limit: 1 << 20))
+        let file: File
+        do {
+            let unknown = try JSONDecoder().decode(Keys.self, from: data).names.filter { !File.keys.contains($0) }
+            if let name = unknown.sorted().first {
+                throw RegistryConfigurationError(
+                    "the configuration file `\(path)` has the unknown key `\(name)`: known are "
+                        + File.keys.sorted().joined(separator: ", "))
+            }
+            file = try JSONDecoder().decode(File.self, from: data)
+        } catch let error as RegistryConfigurationError {
+            throw error
+        } catch {
+            throw RegistryConfigurationError("the configuration file `\(path)` cannot be read: \(Self.reason(error))")
+        }
+        if let text = file.listen { listen = try Address(parsing: text) }
+        if let tls = file.tls {
+            certificates = Certificates(
+                certificate: tls.certificate, key: tls.key, clientAuthority: tls.clientAuthority)
+        }
+        if let text = file.auth {
+            guard let mode = Authentication(rawValue: text) else {
+                throw RegistryConfigurationError(
+                    "`auth` of `\(path)` is `\(text)`: want "
+                        + Authentication.allCases.map(\.rawValue).joined(separator: ", "))
+            }
+            authentication = mode
+        }
+        if let patterns = file.anonymousPull { anonymousPull = try patterns.map { try RepositoryPattern($0) } }
+        externalAddress = file.externalAddress ?? externalAddress
+        policy.deletes = file.deletes ?? policy.deletes
+        policy.sparseIndexes = file.sparseIndexes ?? policy.sparseIndexes
+        policy.removesUntagged = file.removeUntagged ?? policy.removesUntagged
+        policy.largestBlob = file.largestBlob ?? policy.largestBlob
+        policy.concurrentUploads = file.concurrentUploads ?? policy.concurrentUploads
+        if let seconds = file.graceSeconds { policy.grace = .seconds(max(seconds, 0)) }
+        if let seconds = file.uploadLifetimeSeconds { policy.uploadLifetime = .seconds(max(seconds, 1)) }
+        if let seconds = file.collectionSeconds { collectionInterval = .seconds(max(seconds, 1)) }
+        if let count = file.connections { limits.connections = max(count, 1) }
+        if let seconds = file.requestSeconds { limits.requestTime = .seconds(max(seconds, 1)) }
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        switch error {
+        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
+            DecodingError.dataCorrupted(let context):
+            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+            return path.isEmpty ? "it is no JSON object" : "`\(path)` has the wrong type"
+        case DecodingError.keyNotFound(let key, _): return "`\(key.stringValue)` is missing"
+        default: return "\(error)"
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import Linux
+import TestSupport
+import Testing
+
+/// Images of every kind go in and come out of our registry with equal digests, whoever carries them.
+struct RegistryPeerTests {
+    private func run(_ body: (_ strata: StrataProcess, _ authority: String) async throws -> Void) async throws {
+        let strata = try StrataProcess()
+        _ = try await shell(
+            """
+            umoci init --layout image >/dev/null 2>&1
+            for name in a b; do
+                umoci new --image image:$name >/dev/null 2>&1 && mkdir -p $name && echo $name > $name/file &&
+                tar -C $name -cf $name.tar . && umoci raw add-layer --image image:$name $name.tar >/dev/null 2>&1 || exit 1
+            done
+            """, strata)
+        let port = try freePort()
+        let server = try strata.start(["registry", "serve", "--listen", "127.0.0.1:\(port)"])
+        let deadline = ContinuousClock.now + .seconds(60)
+        while !server.output.contains("http") {
+            if ContinuousClock.now > deadline {
+                throw StrataProcess.Failure(description: "the registry does not serve: \(server.errorOutput)")
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        try await body(strata, "127.0.0.1:\(port)")
+        server.signal(15)
+        #expect(try server.finish().status == 0)
+        let check = try strata.run("registry", "check")
+        #expect(check.status == 0, "\(check)")
+    }
+
+    private func shell(_ script: String, _ strata: StrataProcess) async throws -> String {
+        let path = strata.directory.path
+        return try await onThread(named: "shell") { try runShell("export HOME='\(path)/home'; \(script)", in: path) }
+    }
+
+    private func digest(_ reference: String, _ strata: StrataProcess) async throws -> String {
+        try await shell(
+            "skopeo inspect --tls-verify=false --raw docker://\(reference) | sha256sum | cut -d' ' -f1", strata)
+    }
+
+    @Test func strataPullsAndPushes() async throws {
+        try await run { strata, authority in
+            _ = try await shell(
+                "skopeo copy -q --dest-tls-verify=false oci:image:a docker://\(authority)/peer/a:v1", strata)
+            try strata.succeed("pull", "-q", "\(authority)/peer/a:v1")
+            try strata.succeed("tag", "\(authority)/peer/a:v1", "\(authority)/other/a:v2")
+            try strata.succeed("push", "-q", "\(authority)/other/a:v2")
+            #expect(try await digest("\(authority)/peer/a:v1", strata) == digest("\(authority)/other/a:v2", strata))
+            let pulls = try strata.succeed("registry", "events", "--format", "{{.Kind}} {{.Repository}}")
+            #expect(pulls.contains("tag.created other/a"))
+        }
+    }
+
+    @Test func dockersSchema2KeepsItsForm() async throws {
+        try await run { strata, authority in
+            let type = try await shell(
+                """
+                skopeo copy -q --format v2s2 --dest-tls-verify=false oci:image:a docker://\(authority)/s2:v1
+                skopeo copy -q --src-tls-verify=false --dest-tls-verify=false docker://\(authority)/s2:v1 docker://\(authority)/copy:v1
+                skopeo inspect --tls-verify=false --raw docker://\(authority)/copy:v1
+                """, strata)
+            #expect(type.contains("application/vnd.docker.distribution.manifest.v2+json"))
+            #expect(try await digest("\(authority)/s2:v1", strata) == digest("\(authority)/copy:v1", strata))
+            try strata.succeed("pull", "-q", "\(authority)/s2:v1")
+        }
+    }
+
+    @Test func anIndexOfManyPlatforms() async throws {
+        try await run { strata, authority in
+            let script = """
+                for name in a b; do
+                    skopeo copy -q --dest-tls-verify=false oci:image:$name docker://\(authority)/multi:$name || exit 1
+                    skopeo inspect --tls-verify=false --raw docker://\(authority)/multi:$name > $name.json
+                done
+                entry() {
+                    printf '{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"platform":{"os":"linux","architecture":"%s"}}' \
+                        $(sha256sum < $1.json | cut -d' ' -f1) $(stat -c %s $1.json) $2
+                }
+                printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[%s,%s]}' \
+                    "$(entry a amd64)" "$(entry b arm64)" > index.json
+                curl -fsS -X PUT -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary @index.json \
+                    http://\(authority)/v2/multi/manifests/latest || exit 2
+                skopeo copy -q --all --src-tls-verify=false --dest-tls-verify=false docker://\(authority)/multi:latest docker://\(authority)/mirror/multi:latest || exit 3
+                skopeo copy -q --all --src-tls-verify=false docker://\(authority)/mirror/multi:latest dir:all || exit 4
+                cmp all/manifest.json index.json && ls all | wc -l
+                """
+            // The manifest, two of platforms, each with a config and a layer, and the version file.
+            #expect(try await shell(script, strata).hasSuffix("8\n"))
+            #expect(
+                try await digest("\(authority)/multi:latest", strata)
+                    == digest("\(authority)/mirror/multi:latest", strata))
+            try strata.succeed("pull", "-q", "\(authority)/mirror/multi:latest")
+            let space = try strata.succeed("registry", "space", "multi", "--format", "{{.Tag}} {{.UniqueBytes}}")
+            #expect(space.contains("latest 0\n"), "everything of it is shared: \(space)")
+        }
+    }
+
+    @Test func podmanAndBuildahCarryTheSame() async throws {
+        try await run { strata, authority in
+            let output = try await shell(
+                """
+                store="--root $PWD/storage --runroot $PWD/runroot --storage-driver vfs"
+                skopeo copy -q --dest-tls-verify=false oci:image:a docker://\(authority)/p/a:v1 || exit 1
+                podman $store pull -q --tls-verify=false \(authority)/p/a:v1 >id || exit 2
+                podman $store push -q --tls-verify=false $(cat id) \(authority)/p/b:v1 2>&1 || exit 3
+                skopeo inspect --tls-verify=false --config --raw docker://\(authority)/p/a:v1 | sha256sum
+                skopeo inspect --tls-verify=false --config --raw docker://\(authority)/p/b:v1 | sha256sum
+                container=$(buildah $store from --pull=false $(cat id)) && buildah $store config --label kept=yes $container &&
+                    buildah $store commit -q $container \(authority)/p/c:v1 >/dev/null &&
+                    buildah $store push -q --tls-verify=false \(authority)/p/c:v1 2>&1 || exit 4
+                skopeo inspect --tls-verify=false docker://\(authority)/p/c:v1 | grep kept
+                buildah $store rm -a >/dev/null; podman $store rmi -af >/dev/null
+                """, strata)
+            let lines = output.split(separator: "\n").map(String.init)
+            let sums = lines.filter { $0.hasSuffix("  -") }
+            #expect(sums.count == 2 && sums[0] == sums[1] && output.contains("\"kept\": \"yes\""), "\(output)")
+        }
+    }
+}
