@@ -129,6 +129,8 @@ public struct TarParser: Sendable {
         switch state {
         case .ended: return
         case .zeroBlock where partial.isEmpty: return
+        // The last member is whole: some writers end there, without filling its block.
+        case .padding where !isExpectingMember: return
         case .header where !isExpectingMember:
             if !partial.isEmpty { throw TarError(.truncated, member: [], offset: position) }
         default: throw TarError(.truncated, member: memberName, offset: position)
