@@ -46,7 +46,9 @@ private func containerFindings(_ call: Call, repair: Bool) async throws -> [Cont
 }
 
 private func text(of finding: CheckFinding) -> String {
-    var text = "\(finding.kind.rawValue) \(finding.subject): \(finding.problem)"
+    let subject = "\(finding.kind.rawValue) \(finding.subject)"
+    // What is wrong with a blob or a layer begins with its name already.
+    var text = finding.problem.hasPrefix(subject) ? finding.problem : "\(subject): \(finding.problem)"
     if !finding.affects.isEmpty { text += " (needed by \(finding.affects.joined(separator: ", ")))" }
     switch finding.outcome {
     case .found: break
