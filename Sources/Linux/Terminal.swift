@@ -1,16 +1,18 @@
 import CLinux
 import Glibc
 
-/// A terminal set raw, and back to what it was when the value goes.
-package struct RawTerminal: ~Copyable, Sendable {
+/// A terminal that behaves otherwise, and as it did when the value goes.
+private struct ChangedTerminal: ~Copyable, Sendable {
     private let fd: Int32
     private let saved: [UInt8]
 
-    /// Sets a terminal raw.
-    package init(_ fd: Int32) throws(SystemError) {
+    /// - Parameter change: takes where to save the state to restore.
+    init(
+        _ fd: Int32, _ operation: String, _ change: (Int32, UnsafeMutableRawPointer?) -> Int32
+    ) throws(SystemError) {
         var saved = [UInt8](repeating: 0, count: Int(clinux_termios_size()))
-        let result = unsafe saved.withUnsafeMutableBytes { unsafe clinux_raw_terminal(fd, $0.baseAddress) }
-        try check(result, "set raw", "terminal")
+        let result = unsafe saved.withUnsafeMutableBytes { unsafe change(fd, $0.baseAddress) }
+        try check(result, operation, "terminal")
         self.fd = fd
         self.saved = saved
     }
@@ -18,21 +20,24 @@ package struct RawTerminal: ~Copyable, Sendable {
     deinit { _ = unsafe saved.withUnsafeBytes { unsafe clinux_restore_terminal(fd, $0.baseAddress) } }
 }
 
+/// A terminal set raw, and back to what it was when the value goes.
+package struct RawTerminal: ~Copyable, Sendable {
+    private let change: ChangedTerminal
+
+    /// Sets a terminal raw.
+    package init(_ fd: Int32) throws(SystemError) {
+        change = try unsafe ChangedTerminal(fd, "set raw") { unsafe clinux_raw_terminal($0, $1) }
+    }
+}
+
 /// A terminal that does not show what is typed, until the value goes.
 package struct HiddenInput: ~Copyable, Sendable {
-    private let fd: Int32
-    private let saved: [UInt8]
+    private let change: ChangedTerminal
 
     /// - Throws: where the descriptor is no terminal.
     package init(_ fd: Int32) throws(SystemError) {
-        var saved = [UInt8](repeating: 0, count: Int(clinux_termios_size()))
-        let result = unsafe saved.withUnsafeMutableBytes { unsafe clinux_hide_input(fd, $0.baseAddress) }
-        try check(result, "hide input of", "terminal")
-        self.fd = fd
-        self.saved = saved
+        change = try unsafe ChangedTerminal(fd, "hide input of") { unsafe clinux_hide_input($0, $1) }
     }
-
-    deinit { _ = unsafe saved.withUnsafeBytes { unsafe clinux_restore_terminal(fd, $0.baseAddress) } }
 }
 
 /// Signals as bytes that can be read from a descriptor. One value a process at a time.

@@ -36,13 +36,13 @@ struct FlagValues: Sendable {
     func duration(_ name: String) throws -> Int64 {
         guard let text = values[name]?.last else { return 0 }
         guard let duration = GoDuration.parse(text) else {
-            throw invalid(name, text, "time: invalid duration \(goQuoted(text))")
+            throw invalid(name, text, "time: invalid duration \(GoFormat.quoted(text))")
         }
         return duration
     }
 
     private func invalid(_ name: String, _ text: String, _ why: String) -> ContainerError {
-        ContainerError(.invalid, "invalid argument \(goQuoted(text)) for \"--\(name)\" flag: \(why)")
+        ContainerError(.invalid, "invalid argument \(GoFormat.quoted(text)) for \"--\(name)\" flag: \(why)")
     }
 }
 
@@ -82,7 +82,7 @@ extension FlagSpec {
     static func duration(_ name: String, _ help: String) -> FlagSpec {
         let flag: Flag<Int64?> = .parsed(name, nil, help, valueName: "duration") { text in
             guard let duration = GoDuration.parse(text) else {
-                throw FlagProblem("time: invalid duration \(goQuoted(text))")
+                throw FlagProblem("time: invalid duration \(GoFormat.quoted(text))")
             }
             return duration
         }

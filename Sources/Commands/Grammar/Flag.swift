@@ -107,7 +107,7 @@ extension Flag {
     ) -> Flag where Value == Int? {
         .parsed(name, short, help, valueName: valueName) { text in
             guard let number = Int(text) else {
-                throw FlagProblem("strconv.ParseInt: parsing \(goQuoted(text)): invalid syntax")
+                throw FlagProblem("strconv.ParseInt: parsing \(GoFormat.quoted(text)): invalid syntax")
             }
             return number
         }
@@ -119,9 +119,6 @@ private func goBool(_ text: String) throws -> Bool {
     switch text {
     case "1", "t", "T", "TRUE", "true", "True": true
     case "0", "f", "F", "FALSE", "false", "False": false
-    default: throw FlagProblem("strconv.ParseBool: parsing \(goQuoted(text)): invalid syntax")
+    default: throw FlagProblem("strconv.ParseBool: parsing \(GoFormat.quoted(text)): invalid syntax")
     }
 }
-
-/// Go's `%q`, for what people type.
-func goQuoted(_ text: String) -> String { JSONText.compact(.string(text)) }

@@ -72,7 +72,8 @@ struct FlagParser {
     private mutating func take(_ value: String, for flag: FlagSpec) throws {
         do { try flag.validate(value) } catch {
             throw Failure(
-                message: "invalid argument \(goQuoted(value)) for \(goQuoted(flag.fullName)) flag: \(error)")
+                message:
+                    "invalid argument \(GoFormat.quoted(value)) for \(GoFormat.quoted(flag.fullName)) flag: \(error)")
         }
         values[flag.name, default: []].append(value)
     }

@@ -57,7 +57,7 @@ enum Help {
             if let value = flag.valueName { left += " \(value)" }
             var right = flag.help
             if let value = flag.shownDefault {
-                right += " (default \(flag.isSwitch || Int(value) != nil ? value : goQuoted(value)))"
+                right += " (default \(flag.isSwitch || Int(value) != nil ? value : GoFormat.quoted(value)))"
             }
             return (left, right)
         }

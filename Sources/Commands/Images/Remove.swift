@@ -39,7 +39,7 @@ extension Command {
         do { target = try Reference(parsing: call.arguments[1]) } catch {
             throw UsageWords(
                 description:
-                    "Error parsing reference: \(goQuoted(call.arguments[1])) is not a valid repository/tag: \(error)"
+                    "Error parsing reference: \(GoFormat.quoted(call.arguments[1])) is not a valid repository/tag: \(error)"
             )
         }
         try await call.session.images().tag(call.arguments[0], as: target)

@@ -57,8 +57,7 @@ package final class Session: Sendable {
         try opened.withLock { opened in
             if let images = opened.images { return images }
             let driver = try Self.driver(&opened, settings)
-            let choice: StoreOptions.DriverChoice = driver.kind == .erofs ? .erofs : .directory
-            let options = StoreOptions(root: settings.root, runDirectory: settings.runDirectory, driver: choice)
+            let options = StoreOptions(root: settings.root, runDirectory: settings.runDirectory)
             let client = Self.client(&opened, settings)
             let images = try ImageService.explaining {
                 try ImageService(options: options, client: client, driver: driver) { [weak self] in

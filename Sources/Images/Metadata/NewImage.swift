@@ -2,6 +2,12 @@ package import OCI
 import SQL
 package import Snapshots
 
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
 /// An image whose blobs and layers are durable here, about to get its rows.
 package struct NewImage: Sendable {
     package var manifest: Document<Manifest>
@@ -24,6 +30,27 @@ package struct NewImage: Sendable {
         self.config = config
         self.contents = contents
         self.source = source
+    }
+
+    /// An image that was made here: encodes its config, and the manifest that names it and the layers.
+    ///
+    /// - Parameters:
+    ///   - layers: the blobs, base first.
+    ///   - contents: what each holds.
+    init(of config: ImageConfig, layers: [Descriptor], contents: [LayerContents]) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let configBytes = Array(try encoder.encode(config))
+        let manifest = Manifest(
+            config: Descriptor(
+                mediaType: .ociConfig, digest: Digest.sha256(of: configBytes), size: Int64(configBytes.count)),
+            layers: layers)
+        let bytes = Array(try encoder.encode(manifest))
+        self.init(
+            manifest: try Document(parsing: bytes, kind: "manifest", limit: Limits.manifestBytes),
+            descriptor: Descriptor(
+                mediaType: .ociManifest, digest: Digest.sha256(of: bytes), size: Int64(bytes.count)),
+            config: try ImageConfig.parse(configBytes, layers: layers.count), contents: contents, source: nil)
     }
 
     /// The image ID.

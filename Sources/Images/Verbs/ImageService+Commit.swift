@@ -3,12 +3,6 @@ import Linux
 package import OCI
 import Snapshots
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 /// An image to be made of another one and one layer more.
 package struct CommitRequest: Sendable {
     /// The image ID of the one below.
@@ -94,21 +88,9 @@ extension ImageService {
             created: created, createdBy: request.createdBy, comment: request.message.isEmpty ? nil : request.message)
         step.author = request.author.isEmpty ? nil : request.author
         config.history = Self.completeHistory(parent) + [step]
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let configBytes = Array(try encoder.encode(config))
-        let manifest = Manifest(
-            config: Descriptor(
-                mediaType: .ociConfig, digest: Digest.sha256(of: configBytes), size: Int64(configBytes.count)),
-            layers: below.layers.map(Self.ociLayer) + [layer.blob])
-        let bytes = Array(try encoder.encode(manifest))
-        return NewImage(
-            manifest: try Document(parsing: bytes, kind: "manifest", limit: Limits.manifestBytes),
-            descriptor: Descriptor(
-                mediaType: .ociManifest, digest: Digest.sha256(of: bytes), size: Int64(bytes.count)),
-            config: try ImageConfig.parse(configBytes, layers: manifest.layers.count),
-            contents: base.layers.map { LayerContents(size: $0.size, files: $0.files) } + [layer.contents],
-            source: nil)
+        return try NewImage(
+            of: config, layers: below.layers.map(Self.ociLayer) + [layer.blob],
+            contents: base.layers.map { LayerContents(size: $0.size, files: $0.files) } + [layer.contents])
     }
 
     /// A history that tells of every layer: without one for those below, the new step would seem to have made the first.

@@ -3,12 +3,6 @@ import Linux
 package import OCI
 import Snapshots
 
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
-
 extension ImageService {
     package func importImage(
         from input: Int32, as target: Reference?, changes: [ConfigChange], message: String, platform: Platform?,
@@ -97,18 +91,6 @@ extension ImageService {
             platform: platform, rootfs: .init(diffIDs: [layer.diffID]), created: created, config: container,
             history: [.init(created: created, createdBy: nil, comment: comment)])
         config.comment = comment
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let configBytes = Array(try encoder.encode(config))
-        let manifest = Manifest(
-            config: Descriptor(
-                mediaType: .ociConfig, digest: Digest.sha256(of: configBytes), size: Int64(configBytes.count)),
-            layers: [layer.blob])
-        let bytes = Array(try encoder.encode(manifest))
-        return NewImage(
-            manifest: try Document(parsing: bytes, kind: "manifest", limit: Limits.manifestBytes),
-            descriptor: Descriptor(
-                mediaType: .ociManifest, digest: Digest.sha256(of: bytes), size: Int64(bytes.count)),
-            config: try ImageConfig.parse(configBytes, layers: 1), contents: [layer.contents], source: nil)
+        return try NewImage(of: config, layers: [layer.blob], contents: [layer.contents])
     }
 }

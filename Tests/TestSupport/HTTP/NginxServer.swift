@@ -95,15 +95,7 @@ package final class NginxServer: Sendable {
     deinit { stop() }
 
     package func stop() {
-        guard
-            let (pid, input) = process.withLock({ process -> (pid: pid_t, input: Int32)? in
-                defer { process = nil }
-                return process
-            })
-        else { return }
-        close(input)
-        var status: Int32 = 0
-        while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        guard ShellChild.end(process) else { return }
         directory.remove()
     }
 }

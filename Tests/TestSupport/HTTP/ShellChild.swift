@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// A `/bin/sh -c` child with pipes at its standard input and output.
 struct ShellChild {
@@ -33,6 +34,21 @@ struct ShellChild {
         pid = child
         input = toChild[1]
         output = fromChild[0]
+    }
+
+    /// Ends a child that lives as long as its input is open, and waits for it; the first time only.
+    ///
+    /// - Returns: whether it was this call that ended it.
+    static func end(_ process: borrowing Mutex<(pid: pid_t, input: Int32)?>) -> Bool {
+        let taken = process.withLock { process -> (pid: pid_t, input: Int32)? in
+            defer { process = nil }
+            return process
+        }
+        guard let (pid, input) = taken else { return false }
+        close(input)
+        var status: Int32 = 0
+        while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        return true
     }
 }
 
