@@ -1,0 +1,106 @@
+"""Where a run works: its folders, the file system of the stores, the chroot with the peers, and what is newest of each tool."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from measure import Failure
+
+SUITE = "trixie"
+PEERS = [
+    "docker.io", "docker-cli", "containerd", "runc", "crun", "conmon", "podman", "skopeo", "umoci", "golang-github-containers-common",
+    "netavark", "isal", "pigz", "ca-certificates", "iptables",
+]
+STORE_BYTES = 9 << 30
+
+
+class Place:
+    def __init__(self, work, kind):
+        self.work, self.kind = pathlib.Path(work), kind
+        self.chroot = self.work / "peers"
+        self.store = self.work / "store"
+        self.disk = pathlib.Path(f"/dev/shm/strata-bench-{os.getpid()}.img")
+        self.registries_conf = self.work / "registries.conf"
+
+    def prepare(self):
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.unmount_below(self.work)
+        self.registries_conf.write_text('[[registry]]\nlocation = "198.18.77.2:5000"\ninsecure = true\n')
+        self._make_chroot()
+        shutil.rmtree(self.store, ignore_errors=True)
+        self.store.mkdir()
+        if self.kind == "memory":
+            with open(self.disk, "wb") as file:
+                file.truncate(STORE_BYTES)
+            _run(["mkfs.ext4", "-q", "-F", str(self.disk)])
+            _run(["mount", "-o", "loop,discard", str(self.disk), str(self.store)])
+
+    def clean(self):
+        self.unmount_below(self.work)
+        self.disk.unlink(missing_ok=True)
+        shutil.rmtree(self.store, ignore_errors=True)
+
+    def unmount_below(self, folder):
+        """Unmounts, the innermost first, what a tool left mounted."""
+        with open("/proc/self/mountinfo") as file:
+            points = [line.split()[4].replace("\\040", " ") for line in file]
+        for point in reversed([p for p in points if p == str(folder) or p.startswith(f"{folder}/")]):
+            if point == str(self.store) and folder != self.work:
+                continue
+            subprocess.run(["umount", "-l" if point != str(self.store) else "-d", point], stderr=subprocess.DEVNULL)
+
+    def describe(self):
+        if self.kind == "memory":
+            return "stores on ext4 over memory, so that a peer's missing fsync and the disk's noise weigh nothing"
+        return "stores on this machine's disk"
+
+    def _make_chroot(self):
+        done = self.chroot / "made"
+        if done.exists() and done.read_text() == " ".join(PEERS):
+            return
+        shutil.rmtree(self.chroot, ignore_errors=True)
+        _run(["mmdebstrap", "-q", "--variant=minbase", f"--include={','.join(PEERS)}", SUITE, str(self.chroot)], timeout=900)
+        done.write_text(" ".join(PEERS))
+
+    def tool(self, name):
+        """The program to run on the host for a tool that needs no chroot: the newest that runs."""
+        own = shutil.which(name)
+        if own and not self.is_newer_inside(name):
+            return own
+        return self.wrapper(name)
+
+    def is_newer_inside(self, name):
+        """Whether the chroot's is newer than what stands on PATH (or nothing stands there)."""
+        own = shutil.which(name)
+        if not own:
+            return True
+        script = 'mount -t proc proc "$0/proc"; exec chroot "$0" "$@"'  # podman reads it
+        inside = _version(["unshare", "--mount", "sh", "-c", script, str(self.chroot), name, "--version"])
+        return inside is not None and inside > (_version([own, "--version"]) or (0,))
+
+    def wrapper(self, name):
+        """Go programs of the chroot need only its libraries and certificates: they run on the host with its loader."""
+        file = self.work / f"bin-{name}"
+        if not file.exists():
+            target = self.chroot / "usr/bin" / name
+            loader = next(self.chroot.glob("lib64/ld-linux-*"), None) or next(self.chroot.glob("lib/ld-linux-*"))
+            libraries = ":".join(str(p) for p in self.chroot.glob("usr/lib/*-linux-gnu"))
+            file.write_text(f'#!/bin/sh\nexec "{loader}" --library-path "{libraries}" "{target}" "$@"\n')
+            file.chmod(0o755)
+        return str(file)
+
+
+def _version(arguments):
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"\d+(?:\.\d+)+", done.stdout)
+    return tuple(map(int, found[0].split("."))) if found else None
+
+
+def _run(arguments, timeout=120):
+    done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    if done.returncode != 0:
+        raise Failure(f"`{' '.join(arguments)}` failed: {done.stderr[-800:]}")
