@@ -58,7 +58,7 @@ public final class BlobIngest: Sendable {
         let algorithm = expected?.digest.algorithm ?? .sha256
         let start = present
         let file = try Linux.open(data, .update)
-        startThread(named: "blob") { [pieces, outcome, data] in
+        try startThread(named: "blob") { [pieces, outcome, data] in
             do {
                 let result = try Self.take(pieces, into: file, at: start, hashing: algorithm, data)
                 try outcome.sendBlocking(result)

@@ -7,7 +7,7 @@ import Glibc
 package func makeNetworkNamespace(at path: String) throws(SystemError) {
     // A thread of its own: one that moved cannot be used for anything else.
     let outcome = Monitor<SystemError??>(nil)
-    startThread(named: "netns") {
+    try startThread(named: "netns") {
         var failure: SystemError?
         do throws(SystemError) {
             try check(clinux_new_network_namespace(), "create", "network namespace")

@@ -11,12 +11,16 @@ package func onThread<Value: Sendable>(
     named name: String, _ body: @escaping @Sendable () throws -> Value
 ) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
-        startThread(named: name) { continuation.resume(with: Result { try body() }) }
+        let work: @Sendable () -> Void = { continuation.resume(with: Result { try body() }) }
+        // No thread to be had: the work is done here, late rather than never.
+        do { try startThread(named: name, work) } catch { work() }
     }
 }
 
 /// Starts a thread that nobody waits for.
-package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) {
+///
+/// - Throws: where the system has no more threads; the body did not run then.
+package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
     let box = unsafe Unmanaged.passRetained(ThreadBody(body))
     let function: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
         if let argument = unsafe argument {
@@ -25,10 +29,8 @@ package func startThread(named name: String, _ body: @escaping @Sendable () -> V
         return nil
     }
     let result = unsafe clinux_spawn_thread(String(name.prefix(15)), function, box.toOpaque())
-    if result != 0 {
-        // No thread to be had: the work is done here, late rather than never.
-        unsafe box.takeRetainedValue().run()
-    }
+    if result != 0 { unsafe box.release() }
+    try check(result, "start", "thread \(name)")
 }
 
 private final class ThreadBody: Sendable {

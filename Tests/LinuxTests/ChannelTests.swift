@@ -6,7 +6,7 @@ struct ChannelTests {
 
     @Test func elementsArriveInOrderBetweenAThreadAndATask() async throws {
         let channel = Channel<Int>(capacity: 2)
-        startThread(named: "sender") {
+        try startThread(named: "sender") {
             do {
                 for number in 0..<1000 { try channel.sendBlocking(number) }
                 channel.finish()
@@ -22,7 +22,7 @@ struct ChannelTests {
     @Test func aTaskWaitsForAThreadThatIsBehind() async throws {
         let channel = Channel<Int>(capacity: 1)
         let sum = Channel<Int>(capacity: 1)
-        startThread(named: "receiver") {
+        try startThread(named: "receiver") {
             do {
                 var total = 0
                 while let number = try channel.receiveBlocking() { total += number }

@@ -45,7 +45,7 @@ struct WebhookDeliveryTests {
             }
             state.withLock { $0.statuses = statuses }
             socket = listener
-            startThread(named: "receiver") { [weak self] in
+            try startThread(named: "receiver") { [weak self] in
                 while true {
                     let connection = accept(listener, nil, nil)
                     if connection < 0 { return }

@@ -25,7 +25,7 @@
     public private(set) var outputBytes: Int64 = 0
     private let outputLimit: Int64
     private let engine: (any DecompressionEngine)?
-    private let buffer: UnsafeMutableRawBufferPointer
+    private var buffer: [UInt8]
 
     /// Starts before the first byte.
     ///
@@ -39,29 +39,52 @@
             case .gzip: GzipInflater()
             case .zstd: ZstdInflater()
             }
-        unsafe buffer = .allocate(byteCount: compression == .none ? 0 : Decompressor.bufferSize, alignment: 64)
+        buffer = [UInt8](repeating: 0, count: compression == .none ? 0 : Decompressor.bufferSize)
     }
-
-    deinit { unsafe buffer.deallocate() }
 
     /// Takes the next bytes, any number of them, and gives out what they unpack to.
     ///
     /// - Parameter output: gets the unpacked bytes in pieces, none of them empty, each valid in the call only.
     /// - Throws: `DecompressionError`, and whatever `output` throws.
     public func consume(_ input: UnsafeRawBufferPointer, output: (UnsafeRawBufferPointer) throws -> Void) throws {
+        guard engine == nil else {
+            return try unsafe consume(input) { buffer, count in
+                try unsafe buffer.withUnsafeBytes { try unsafe output(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            }
+        }
+        try passThrough(input.count)
+        if input.count > 0 { try unsafe output(input) }
+    }
+
+    /// The same for who hands the bytes on to another thread.
+    ///
+    /// - Parameter exchanging: gets a buffer and how many bytes of it were unpacked; it may take the buffer and leave
+    ///   another of the same size in its place.
+    public func consume(
+        _ input: UnsafeRawBufferPointer, exchanging output: (inout [UInt8], _ count: Int) throws -> Void
+    ) throws {
+        guard let engine else { preconditionFailure("what is not compressed has no buffer: `passThrough`") }
         inputBytes += Int64(input.count)
-        guard let engine else { return try unsafe give(input, output) }
         var rest = unsafe input
         while true {
             let before = rest.count
-            let produced = try unsafe engine.step(&rest, into: buffer)
-            try unsafe give(UnsafeRawBufferPointer(rebasing: buffer[..<produced]), output)
+            let produced = try unsafe buffer.withUnsafeMutableBytes { try unsafe engine.step(&rest, into: $0) }
+            try count(produced)
+            if produced > 0 { try output(&buffer, produced) }
             // A full buffer may have left some inside the engine.
-            if unsafe rest.count == 0 && produced < buffer.count { return }
+            if rest.count == 0 && produced < Decompressor.bufferSize { return }
             guard produced > 0 || rest.count < before else {
                 throw DecompressionError.corrupt(compression, "it leads nowhere")
             }
         }
+    }
+
+    /// Counts bytes that are not compressed, which their owner hands on himself.
+    ///
+    /// - Throws: `DecompressionError.outputTooLarge`.
+    public func passThrough(_ bytes: Int) throws(DecompressionError) {
+        inputBytes += Int64(bytes)
+        try count(bytes)
     }
 
     /// Ends the stream.
@@ -71,13 +94,9 @@
         if let engine, !engine.isAtEnd { throw .truncated(compression) }
     }
 
-    private func give(_ bytes: UnsafeRawBufferPointer, _ output: (UnsafeRawBufferPointer) throws -> Void) throws {
-        guard bytes.count > 0 else { return }
-        guard Int64(bytes.count) <= outputLimit - outputBytes else {
-            throw DecompressionError.outputTooLarge(limit: outputLimit)
-        }
-        outputBytes += Int64(bytes.count)
-        try unsafe output(bytes)
+    private func count(_ bytes: Int) throws(DecompressionError) {
+        guard Int64(bytes) <= outputLimit - outputBytes else { throw .outputTooLarge(limit: outputLimit) }
+        outputBytes += Int64(bytes)
     }
 }
 

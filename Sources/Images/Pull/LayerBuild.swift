@@ -4,8 +4,8 @@ import Linux
 package import OCI
 package import Snapshots
 
-/// Makes a layer of its blob's bytes as they come, on a thread of its own: inflates, hashes the tar, and hands the tar to a
-/// layer writer. Nothing is read back and nothing is held whole.
+/// Makes a layer of its blob's bytes as they come: inflates, hashes the tar, and hands the tar to a layer writer, each on a
+/// thread of its own. Nothing is read back and nothing is held whole.
 ///
 /// Use: `write` all bytes of the blob in order, `finish`; or `abandon`.
 package final class LayerBuild: Sendable {
@@ -43,24 +43,42 @@ package final class LayerBuild: Sendable {
         _ name: String, size: Int64, expecting diffID: Digest?, writer: (any LayerWriter)?, bounds: Bounds
     ) {
         self.name = name
-        startThread(named: "layer") { [chunks, outcome] in
-            do {
-                var work = Work(name: name, writer: writer, limit: bounds.limit.bytes(for: size), space: bounds.space)
-                while let chunk = try chunks.receiveBlocking() { try work.take(chunk) }
-                let result = try work.finish()
-                if let diffID, result.diffID != diffID {
-                    throw ImageError(
-                        .invalid, "layer \(name) unpacks to \(result.diffID), not to \(diffID) as its image says",
-                        hint: "the image is broken where it comes from: ask its publisher")
+        do {
+            try startThread(named: "inflate") { [chunks, outcome] in
+                do {
+                    try outcome.sendBlocking(try Self.run(chunks, name, size, diffID, writer, bounds))
+                    outcome.finish()
+                } catch {
+                    let told = Self.explained(error, name)
+                    chunks.fail(told)
+                    outcome.fail(told)
                 }
-                try outcome.sendBlocking(result)
-                outcome.finish()
-            } catch {
-                let told = Self.explained(error, name)
-                chunks.fail(told)
-                outcome.fail(told)
             }
+        } catch {
+            chunks.fail(error)
+            outcome.fail(error)
         }
+    }
+
+    private static func run(
+        _ chunks: Channel<[UInt8]>, _ name: String, _ size: Int64, _ diffID: Digest?, _ writer: (any LayerWriter)?,
+        _ bounds: Bounds
+    ) throws -> Result {
+        var work = try Work(name: name, writer: writer, limit: bounds.limit.bytes(for: size), space: bounds.space)
+        do {
+            while let chunk = try chunks.receiveBlocking() { try work.take(chunk) }
+            try work.endOfBlob()
+        } catch {
+            work.fail(error)
+            throw error
+        }
+        let result = try work.finish()
+        if let diffID, result.diffID != diffID {
+            throw ImageError(
+                .invalid, "layer \(name) unpacks to \(result.diffID), not to \(diffID) as its image says",
+                hint: "the image is broken where it comes from: ask its publisher")
+        }
+        return result
     }
 
     deinit { chunks.fail(CancellationError()) }
@@ -91,22 +109,42 @@ package final class LayerBuild: Sendable {
         }
     }
 
-    /// The thread's work.
+    /// The inflating thread's work; it owns the threads that hash and write.
     private struct Work {
-        let name: String
-        let writer: (any LayerWriter)?
-        let limit: Int64
-        let space: SpaceGuard?
-        private var hasher = DigestHasher()
+        private let limit: Int64
+        private let buffers = TarBuffers(size: Decompressor.bufferSize)
+        private let hash: TarStage<Digest>
+        private let layer: TarStage<LayerContents>?
         private var decompressor: Decompressor?
         /// The first bytes, until there are enough to tell the compression.
         private var head: [UInt8] = []
 
-        init(name: String, writer: (any LayerWriter)?, limit: Int64, space: SpaceGuard?) {
-            self.name = name
-            self.writer = writer
+        init(name: String, writer: (any LayerWriter)?, limit: Int64, space: SpaceGuard?) throws {
             self.limit = limit
-            self.space = space
+            let buffers = buffers
+            let layer = try writer.map { writer in
+                try TarStage(named: "layer", writer) { writer, piece in
+                    try space?.spend(Int64(piece.count), on: "layer \(name)")
+                    try unsafe piece.withBytes { try unsafe writer.consume($0) }
+                    buffers.take(from: &piece)
+                } finish: {
+                    try $0.finish()
+                }
+            }
+            self.layer = layer
+            do {
+                hash = try TarStage(named: "hash", DigestHasher()) { hasher, piece in
+                    unsafe piece.withBytes { unsafe hasher.update($0) }
+                    if let layer { return try layer.send(piece) }
+                    buffers.take(from: &piece)
+                } finish: { hasher in
+                    layer?.end()
+                    return hasher.finalize()
+                }
+            } catch {
+                layer?.fail(error)
+                throw error
+            }
         }
 
         mutating func take(_ chunk: [UInt8]) throws {
@@ -122,24 +160,44 @@ package final class LayerBuild: Sendable {
             head = []
         }
 
-        private mutating func inflate(_ chunk: [UInt8], _ decompressor: Decompressor) throws {
+        private func inflate(_ chunk: [UInt8], _ decompressor: Decompressor) throws {
+            if decompressor.compression == .none {
+                try decompressor.passThrough(chunk.count)
+                return try hash.send(TarPiece(buffer: chunk, count: chunk.count))
+            }
             try unsafe chunk.withUnsafeBytes { bytes in
-                try unsafe decompressor.consume(bytes) { tar in
-                    unsafe hasher.update(tar)
-                    if let writer {
-                        try space?.spend(Int64(tar.count), on: "layer \(name)")
-                        try unsafe writer.consume(tar)
-                    }
+                try unsafe decompressor.consume(bytes) { buffer, count in
+                    var full = buffers.take()
+                    swap(&full, &buffer)
+                    try hash.send(TarPiece(buffer: full, count: count))
                 }
             }
         }
 
-        mutating func finish() throws -> Result {
+        mutating func endOfBlob() throws {
             if decompressor == nil { try begin() }
             try decompressor?.finish()
-            return Result(
-                diffID: hasher.finalize(), contents: try writer?.finish(), tarBytes: decompressor?.outputBytes ?? 0,
-                compression: decompressor?.compression ?? .none)
+            hash.end()
+        }
+
+        /// Stops the other threads and waits until they no longer touch what the writer staged.
+        func fail(_ error: any Error) {
+            hash.fail(error)
+            _ = try? hash.value()
+            layer?.fail(error)
+            _ = try? layer?.value()
+        }
+
+        func finish() throws -> Result {
+            do {
+                let diffID = try hash.value()
+                return Result(
+                    diffID: diffID, contents: try layer?.value(), tarBytes: decompressor?.outputBytes ?? 0,
+                    compression: decompressor?.compression ?? .none)
+            } catch {
+                fail(error)
+                throw error
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ extension RegistryServer {
         let first = try await onThread(named: "signals") { try Self.nextSignal(descriptor) }
         logger.notice("stopping", metadata: ["signal": "\(first)"])
         // Whoever asks twice does not want to wait.
-        startThread(named: "signals") {
+        try startThread(named: "signals") {
             if (try? Self.nextSignal(descriptor)) != nil { _exit(1) }
         }
         try await service.stop()

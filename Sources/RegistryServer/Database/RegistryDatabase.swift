@@ -15,7 +15,7 @@ package final class RegistryDatabase: Sendable {
     /// Opens the file, making it where it is missing.
     package init(path: String) throws {
         database = try Database(path: path, migrations: RegistrySchema.migrations)
-        queue = WriteQueue(database)
+        queue = try WriteQueue(database)
     }
 
     /// Reads on a thread of the workers.

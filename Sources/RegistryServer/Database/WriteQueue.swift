@@ -54,8 +54,8 @@ final class WriteQueue: Sendable {
     /// Told of every commit.
     let changes = ChangeSignal()
 
-    init(_ database: Database) {
-        startThread(named: "registry-writer") { [monitor, changes] in Self.work(monitor, database, changes) }
+    init(_ database: Database) throws {
+        try startThread(named: "registry-writer") { [monitor, changes] in Self.work(monitor, database, changes) }
     }
 
     deinit { close() }
