@@ -117,7 +117,8 @@ struct LoadTests {
             _ = bench.takeEvents()
             let again = try await bench.load("docker.tar")
             #expect(again == [LoadedImage(id: first[0].id, reference: try Reference(parsing: "app:1"))])
-            #expect(bench.takeEvents().isEmpty, "no layer is made again")
+            #expect(
+                !bench.takeEvents().contains { if case .layer = $0 { true } else { false } }, "no layer is made again")
             #expect(try bench.contents() == before)
             #expect(try bench.service.find("app:1").image.manifests == image.manifests)
         }

@@ -52,9 +52,10 @@ extension Command {
     ) { call in
         let images = try call.session.images()
         let format = call[saveFormat] ?? .docker
-        let tell: ProgressHandler = { event in
-            if case .warning(let text) = event { call.console.warn(text) }
-        }
+        // Standard output may be the archive.
+        let view = ProgressView(call.console.onErrorOutput)
+        defer { view.end() }
+        let tell = view.handler
         guard let path = call[output] else {
             if call.console.isTerminal {
                 throw UsageWords(
@@ -118,11 +119,13 @@ extension Command {
         let target = try call.arguments.count == 2 ? Reference.typed(call.arguments[1]).withDefaultTag : nil
         let images = try call.session.images()
         let source = call.arguments[0]
+        // Standard output gets the ID alone.
+        let view = ProgressView(call.console.onErrorOutput)
+        defer { view.end() }
         func take(_ descriptor: Int32) async throws -> Digest {
             try await images.importImage(
                 from: descriptor, as: target, changes: call[changes], message: call[message] ?? "",
-                platform: call[importPlatform]
-            ) { _ in }
+                platform: call[importPlatform], progress: view.handler)
         }
         if source == "-" {
             call.console.line(try await take(0).description)

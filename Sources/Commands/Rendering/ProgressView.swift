@@ -12,6 +12,7 @@ package final class ProgressView: Sendable {
 
     private struct State {
         var rows: [Row] = []
+        var archive: (work: ArchiveWork, done: Int64, total: Int64)?
         /// Lines on the terminal that the next drawing replaces.
         var drawn = 0
         var lastDrawn: ContinuousClock.Instant?
@@ -51,6 +52,20 @@ package final class ProgressView: Sendable {
         case .layer(let id, let status):
             if isQuiet { return }
             state.withLock { take(id, status, &$0) }
+        case .archive(let work, let done, let total):
+            if isQuiet || !console.isRich { return }
+            state.withLock { state in
+                state.archive = (work, done, total)
+                state.rate.note(done)
+                draw(&state, force: false)
+            }
+        case .archiveDone:
+            state.withLock { state in
+                if state.archive == nil { return }
+                state.archive = nil
+                state.rate = TransferRate()
+                draw(&state, force: true)
+            }
         }
     }
 
@@ -87,8 +102,11 @@ package final class ProgressView: Sendable {
         let width = console.columns
         var lines = state.rows.map { text(of: $0, width: width) }
         let bytes = done(state)
-        if bytes.total > 0, bytes.done < bytes.total {
-            lines.append(total(bytes, state.rate, layers: state.rows.count))
+        if let archive = state.archive {
+            lines.append(
+                "\(archive.work.rawValue): " + figures((archive.done, archive.total), state.rate))
+        } else if bytes.total > 0, bytes.done < bytes.total {
+            lines.append("Total: " + figures(bytes, state.rate))
         }
         // One write, so that nothing flickers: up to the first line, then each anew.
         var output = state.drawn > 0 ? "\u{1b}[\(state.drawn)A" : ""
@@ -112,11 +130,12 @@ package final class ProgressView: Sendable {
         return text + " \(padded(Units.size(bytes.done, digits: 4)))/\(Units.size(bytes.total, digits: 4))"
     }
 
-    private func total(_ bytes: (done: Int64, total: Int64), _ rate: TransferRate, layers: Int) -> String {
-        var text = "Total: \(Units.size(bytes.done, digits: 4)) of \(Units.size(bytes.total, digits: 4))"
+    private func figures(_ bytes: (done: Int64, total: Int64), _ rate: TransferRate) -> String {
+        var text = Units.size(bytes.done, digits: 4)
+        if bytes.total > 0 { text += " of \(Units.size(bytes.total, digits: 4))" }
         if let perSecond = rate.bytesPerSecond {
             text += ", \(Units.size(Int64(perSecond)))/s"
-            if perSecond >= 1 {
+            if perSecond >= 1, bytes.total > bytes.done {
                 let left = Int64(Double(bytes.total - bytes.done) / perSecond)
                 text += ", \(left < 60 ? "\(left) s" : "\(left / 60) min \(left % 60) s") left"
             }

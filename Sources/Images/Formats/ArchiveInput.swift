@@ -43,6 +43,13 @@ enum ArchiveInput {
         return position >= 0 ? Int64(position) : nil
     }
 
+    /// Bytes from the descriptor's position to the end of its file; 0 for a pipe, which nobody knows the end of.
+    static func bytesLeft(in input: Int32) -> Int64 {
+        var status = stat()
+        guard let position = position(of: input), unsafe fstat(input, &status) == 0 else { return 0 }
+        return max(0, Int64(status.st_size) - position)
+    }
+
     /// A second descriptor of the same file.
     static func duplicate(_ input: Int32) throws -> OwnedDescriptor {
         let copy = fcntl(input, F_DUPFD_CLOEXEC, 3)

@@ -47,7 +47,9 @@ struct ArchiveWriter {
     }
 
     /// Writes a blob of the store, compared with its digest on the way.
-    mutating func blob(_ blob: Descriptor) throws {
+    ///
+    /// - Parameter progress: told of every piece's bytes.
+    mutating func blob(_ blob: Descriptor, progress: (Int) -> Void) throws {
         let path = store.path(of: blob.digest)
         let file = try Linux.open(path, .read)
         var hasher = DigestHasher(blob.digest.algorithm)
@@ -62,6 +64,7 @@ struct ArchiveWriter {
             // The last piece is held back until the digest is known, so that what has a damaged blob in it ends early.
             if size == blob.size, hasher.finalize() != blob.digest { break }
             try unsafe chunk.withUnsafeBytes { try unsafe tar.data($0) }
+            progress(chunk.count)
         }
         do { try tar.end() } catch is TarWriter.Failure {
             throw BlobError.damaged(blob.digest, "its bytes have another digest or length")

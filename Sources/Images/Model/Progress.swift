@@ -4,9 +4,16 @@ package enum ProgressEvent: Sendable, Equatable {
     case line(String)
     /// What one layer is doing; `id` is the first 12 digits of the digest docker shows for the layer.
     case layer(id: String, LayerStatus)
+    /// Bytes of an archive that were read or written; `total` is 0 where nobody knows it.
+    case archive(ArchiveWork, done: Int64, total: Int64)
+    /// Nothing more comes of the archive.
+    case archiveDone
     /// A warning for standard error.
     case warning(String)
 }
+
+/// What is done with an archive.
+package enum ArchiveWork: String, Sendable { case reading = "Reading", writing = "Writing" }
 
 /// The state of one layer in a pull, a push or a load.
 package enum LayerStatus: Sendable, Equatable {

@@ -56,6 +56,8 @@ extension ImageService {
             writer: PackingWriter(try driver.beginLayer(in: directory), into: sink),
             bounds: LayerBuild.Bounds(limit: InflationLimit(floor: .max), space: space))
         let result: LayerBuild.Result
+        let total = ArchiveInput.bytesLeft(in: input)
+        var done: Int64 = 0
         do {
             var chunk = try await blocking { try ArchiveInput.read(512, from: input) }
             if chunk.isEmpty { throw ImageError(.invalid, "the archive is empty") }
@@ -63,9 +65,12 @@ extension ImageService {
             while !chunk.isEmpty {
                 try Task.checkCancellation()
                 try await build.write(chunk)
+                done += Int64(chunk.count)
+                progress(.archive(.reading, done: done, total: total))
                 chunk = try await blocking { try readSome(from: input, upTo: 1 << 20, "archive") }
             }
             result = try await build.finish()
+            progress(.archiveDone)
         } catch {
             await build.abandon()
             throw error

@@ -29,7 +29,11 @@ extension ImageService {
         from input: Int32, platform: Platform?, _ lease: Lease, progress: @escaping ProgressHandler
     ) async throws -> [LoadedImage] {
         let (archive, contents) = try await CancelFlag.watching("load") { flag in
-            let archive = try StagedArchive(input, in: self.blobs, space: SpaceGuard(self.options.root), flag) { _ in }
+            let total = ArchiveInput.bytesLeft(in: input)
+            let archive = try StagedArchive(input, in: self.blobs, space: SpaceGuard(self.options.root), flag) { done in
+                progress(.archive(.reading, done: done, total: total))
+            }
+            progress(.archiveDone)
             return (archive, try self.contents(of: archive, platform: platform, lease, flag))
         }
         let facts = try await bring(contents, from: archive, lease, progress: progress)

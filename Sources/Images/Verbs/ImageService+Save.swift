@@ -30,7 +30,7 @@ extension ImageService {
                                     + " is here"))
                     }
                 }
-                try self.write(saved, format, to: output, flag)
+                try self.write(saved, format, to: output, flag, progress: progress)
             }
         } catch { throw Self.explained(error) }
     }
@@ -81,7 +81,9 @@ extension ImageService {
         return saved
     }
 
-    private func write(_ saved: [SavedImage], _ format: SaveFormat, to output: Int32, _ flag: CancelFlag) throws {
+    private func write(
+        _ saved: [SavedImage], _ format: SaveFormat, to output: Int32, _ flag: CancelFlag, progress: ProgressHandler
+    ) throws {
         var seen: Set<Digest> = []
         let contents = saved.flatMap(\.outgoing.blobs).filter { seen.insert($0.digest).inserted }
             .sorted { $0.digest < $1.digest }
@@ -93,11 +95,16 @@ extension ImageService {
         var writer = ArchiveWriter(blobs, to: output, flag)
         try writer.directory("blobs/")
         var algorithms: Set<Digest.Algorithm> = []
+        let total = contents.reduce(0) { $0 + $1.size }
+        var done: Int64 = 0
         for blob in contents {
             if algorithms.insert(blob.digest.algorithm).inserted {
                 try writer.directory("blobs/\(blob.digest.algorithm.rawValue)/")
             }
-            try writer.blob(blob)
+            try writer.blob(blob) { count in
+                done += Int64(count)
+                progress(.archive(.writing, done: done, total: total))
+            }
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -113,6 +120,7 @@ extension ImageService {
         }
         try writer.file(ArchiveLayout.marker, Array(ArchiveLayout.markerText.utf8))
         try writer.finish()
+        progress(.archiveDone)
     }
 
     /// An image's entries of `index.json`: one for each tag, with the names that docker and containerd look for.

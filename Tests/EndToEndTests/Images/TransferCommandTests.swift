@@ -43,6 +43,21 @@ struct TransferCommandTests {
         #expect(theirs.split(separator: "\n").count == ours + 1)
     }
 
+    @Test func archivesTellHowFarTheyAreOnATerminalAndNowhereElse() throws {
+        let name = "\(registry.alpine):3.15"
+        try strata.succeed("pull", "-q", name)
+        #expect(try strata.succeed("save", "-o", "plain.tar", name) == "")
+        // script(1) gives what it runs a terminal.
+        let command =
+            "STRATA_RUN_DIR='\(strata.directory.path)/run' '\(StrataProcess.binary)' --root '\(strata.root)'"
+        let save = try shell("script -qec \"\(command) save \(name) > piped.tar\" /dev/null </dev/null")
+        #expect(save.contains("Writing: "), "\(save)")
+        #expect(try shell("cmp plain.tar piped.tar") == "")
+        let load = try shell("script -qec \"\(command) load -i plain.tar\" /dev/null </dev/null")
+        #expect(load.contains("Reading: ") && load.contains(" of "), "\(load)")
+        #expect(load.hasSuffix("Loaded image: \(name)\r\n"), "\(load)")
+    }
+
     @Test func savedImagesGoThroughFilesAndPipesAndKeepTheirDigests() throws {
         for tag in ["3.14", "3.15"] { try strata.succeed("pull", "-q", "\(registry.alpine):\(tag)") }
         try strata.succeed("save", "-o", "both.tar", "\(registry.alpine):3.14", "\(registry.alpine):3.15")
