@@ -36,10 +36,10 @@ extension ImageService {
                     try blobs.remove(digest)
                     freed += size
                 }
-                for diffID in try driver.layers() where !needs.layers.contains(diffID) && !held.contains(diffID) {
-                    freed += (try? driver.storedBytes(of: diffID)) ?? 0
-                    try driver.remove(diffID)
-                }
+                let layers = try driver.layers().filter { !needs.layers.contains($0) && !held.contains($0) }
+                freed += layers.reduce(0) { $0 + ((try? driver.storedBytes(of: $1)) ?? 0) }
+                // All at once: each call waits for the disk.
+                if !layers.isEmpty { try driver.remove(layers) }
                 return try freed + blobs.removeStaleIngests(all: reach.interrupted)
             }
         }

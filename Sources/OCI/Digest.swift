@@ -28,22 +28,31 @@ public struct Digest: Hashable, Sendable, Comparable {
     public let hex: String
 
     /// Parses `sha256:<64 hex digits>` or `sha512:<128 hex digits>`; upper-case digits are refused, as the spec says.
-    public init(parsing text: some StringProtocol) throws(DigestError) {
-        guard let colon = text.firstIndex(of: ":") else { throw .malformed(String(text.prefix(200))) }
-        guard let algorithm = Algorithm(rawValue: String(text[..<colon])) else {
-            throw .unsupportedAlgorithm(String(text[..<colon].prefix(64)))
-        }
-        try self.init(algorithm, hex: text[text.index(after: colon)...])
-    }
+    public init(parsing text: some StringProtocol) throws(DigestError) { try self.init(spelled: String(text)) }
 
     /// Makes a digest of an algorithm and its hexadecimal digits.
     public init(_ algorithm: Algorithm, hex: some StringProtocol) throws(DigestError) {
-        let digits = hex.utf8
-        guard digits.count == algorithm.hexLength,
-            digits.allSatisfy({ (48...57).contains($0) || (97...102).contains($0) })
-        else { throw .malformed("\(algorithm.rawValue):\(hex.prefix(140))") }
+        try self.init(algorithm, digits: String(hex))
+    }
+
+    // Not generic from here on: a listing parses thousands, and each digit would cost a call through a witness.
+
+    private init(spelled text: String) throws(DigestError) {
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) else {
+            throw .malformed(String(text.prefix(200)))
+        }
+        guard let algorithm = Algorithm(rawValue: String(text[..<colon])) else {
+            throw .unsupportedAlgorithm(String(text[..<colon].prefix(64)))
+        }
+        try self.init(algorithm, digits: String(text[text.utf8.index(after: colon)...]))
+    }
+
+    private init(_ algorithm: Algorithm, digits: String) throws(DigestError) {
+        var isGood = digits.utf8.count == algorithm.hexLength
+        for digit in digits.utf8 where !((48...57).contains(digit) || (97...102).contains(digit)) { isGood = false }
+        if !isGood { throw .malformed("\(algorithm.rawValue):\(digits.prefix(140))") }
         self.algorithm = algorithm
-        self.hex = String(hex)
+        hex = digits
     }
 
     /// The SHA-256 digest that a finished hasher gives.
@@ -67,7 +76,10 @@ public struct Digest: Hashable, Sendable, Comparable {
     public var short: String { String(hex.prefix(12)) }
 
     /// Orders by the digest's text.
-    public static func < (left: Digest, right: Digest) -> Bool { left.description < right.description }
+    public static func < (left: Digest, right: Digest) -> Bool {
+        left.algorithm == right.algorithm
+            ? left.hex < right.hex : left.algorithm.rawValue < right.algorithm.rawValue
+    }
 
     private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
         let digits = Array("0123456789abcdef".utf8)

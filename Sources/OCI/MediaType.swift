@@ -8,7 +8,8 @@ public struct MediaType: Hashable, Sendable, RawRepresentable, Codable, CustomSt
 
     /// Makes a media type of its text; parameters after `;` are dropped.
     public init(rawValue: String) {
-        self.rawValue = String(rawValue.prefix { $0 != ";" && $0 != " " })
+        let end = rawValue.utf8.firstIndex { $0 == UInt8(ascii: ";") || $0 == UInt8(ascii: " ") }
+        self.rawValue = end.map { String(rawValue[..<$0]) } ?? rawValue
     }
 
     init(_ text: String) { rawValue = text }

@@ -59,7 +59,7 @@ package struct ErofsDriver: SnapshotDriver {
 
     package func distrust(_ diffID: Digest) throws { try store.distrust(diffID) }
     package func layers() throws -> [Digest] { try store.layers() }
-    package func remove(_ diffID: Digest) throws { try store.remove(diffID) }
+    package func remove(_ diffIDs: [Digest]) throws { try store.remove(diffIDs) }
     package func removeLeftovers() throws { try store.removeLeftovers() }
 
     package func source(of diffID: Digest) throws -> LayerSource {

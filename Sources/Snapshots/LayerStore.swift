@@ -111,9 +111,11 @@ struct LayerStore: Sendable {
         try removeTree(staged)
     }
 
-    /// Takes a layer's name away, durably, then its files.
-    func remove(_ diffID: Digest) throws {
-        if try withdraw(diffID) { try syncDirectory(directory) }
+    /// Takes layers' names away, durably, then their files.
+    func remove(_ diffIDs: [Digest]) throws {
+        var withdrawn = false
+        for diffID in diffIDs where try withdraw(diffID) { withdrawn = true }
+        if withdrawn { try syncDirectory(directory) }
         try removeLeftovers()
     }
 

@@ -23,8 +23,8 @@ package protocol SnapshotDriver: Sendable {
     func record(of diffID: Digest) throws -> LayerRecord?
     /// All layers that are here, sorted.
     func layers() throws -> [Digest]
-    /// Removes a layer; one that is not here is fine. Durable when it returns.
-    func remove(_ diffID: Digest) throws
+    /// Removes layers; one that is not here is fine. Durable when it returns.
+    func remove(_ diffIDs: [Digest]) throws
     /// Cheap: whether the layer's file was touched since it was made.
     ///
     /// - Throws: `SnapshotError.damaged` naming the layer.

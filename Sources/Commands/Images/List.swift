@@ -42,6 +42,10 @@ private let withDigests = Listing(
 /// docker's rows of an image: one for each tag, with its digest where digests are shown; one where nothing names it.
 private func imageRows(of image: ImageSummary, truncates: Bool, digests: Bool) -> [Value] {
     var rows: [Value] = []
+    func add(_ repository: String, _ tag: String, _ digest: String) {
+        let row = ImageRow(image: image, repository: repository, tag: tag, digest: digest, truncates: truncates)
+        rows.append(.object(row))
+    }
     var repositories: [String] = []
     for reference in image.tags + image.digests where !repositories.contains(reference.repository) {
         repositories.append(reference.repository)
@@ -53,35 +57,50 @@ private func imageRows(of image: ImageSummary, truncates: Bool, digests: Bool) -
         if digests {
             for tag in tags.isEmpty ? ["<none>"] : tags.map({ $0.tag ?? "<none>" }) {
                 for digest in known.isEmpty ? ["<none>"] : known {
-                    rows.append(row(image, name, tag, digest, truncates))
+                    add(name, tag, digest)
                 }
             }
         } else {
-            for tag in tags { rows.append(row(image, name, tag.tag ?? "<none>", known.first ?? "<none>", truncates)) }
-            if tags.isEmpty { rows.append(row(image, name, "<none>", known.first ?? "<none>", truncates)) }
+            for tag in tags { add(name, tag.tag ?? "<none>", known.first ?? "<none>") }
+            if tags.isEmpty { add(name, "<none>", known.first ?? "<none>") }
         }
     }
-    if rows.isEmpty { rows.append(row(image, "<none>", "<none>", "<none>", truncates)) }
+    if rows.isEmpty { add("<none>", "<none>", "<none>") }
     return rows
 }
 
-private func row(
-    _ image: ImageSummary, _ repository: String, _ tag: String, _ digest: String, _ truncates: Bool
-) -> Value {
-    .record(
-        "*formatter.imageContext", escapesHTML: true,
+/// A row's fields, computed as they are asked for: most of them are in no table.
+private struct ImageRow: TemplateObject {
+    let image: ImageSummary
+    let repository: String
+    let tag: String
+    let digest: String
+    let truncates: Bool
+
+    let typeName = "*formatter.imageContext"
+    let escapesHTML = true
+
+    var jsonFields: [String] {
         [
-            .always("Containers", .string(image.containers == 0 ? "N/A" : "\(image.containers)")),
-            .always("CreatedAt", .string(image.created.map { Times.local($0) } ?? "N/A")),
-            .always("CreatedSince", .string(Units.ago(image.created))),
-            .always("Digest", .string(digest)),
-            .always("ID", .string(truncates ? image.id.short : image.id.description)),
-            .always("Platform", .string(image.platform.description)),
-            .always("Repository", .string(repository)),
-            .always("SharedSize", .string(Units.size(image.sharedSize))),
-            .always("Size", .string(Units.size(image.size))),
-            .always("Tag", .string(tag)),
-            .always("UniqueSize", .string(Units.size(image.size - image.sharedSize))),
-            .always("VirtualSize", .string(Units.size(image.size))),
-        ])
+            "Containers", "CreatedAt", "CreatedSince", "Digest", "ID", "Platform", "Repository", "SharedSize", "Size",
+            "Tag", "UniqueSize", "VirtualSize",
+        ]
+    }
+
+    func field(_ name: String) -> Value? {
+        switch name {
+        case "Containers": .string(image.containers == 0 ? "N/A" : "\(image.containers)")
+        case "CreatedAt": .string(image.created.map { Times.local($0) } ?? "N/A")
+        case "CreatedSince": .string(Units.ago(image.created))
+        case "Digest": .string(digest)
+        case "ID": .string(truncates ? image.id.short : image.id.description)
+        case "Platform": .string(image.platform.description)
+        case "Repository": .string(repository)
+        case "SharedSize": .string(Units.size(image.sharedSize))
+        case "Size", "VirtualSize": .string(Units.size(image.size))
+        case "Tag": .string(tag)
+        case "UniqueSize": .string(Units.size(image.size - image.sharedSize))
+        default: nil
+        }
+    }
 }

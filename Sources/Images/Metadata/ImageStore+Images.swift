@@ -160,14 +160,18 @@ extension ImageStore {
         }
     }
 
-    /// How many live images use each layer.
-    package static func layerUsers(_ connection: any SQLConnection) throws -> [Digest: [Digest]] {
+    /// The live images that use each layer of an image.
+    package static func layerUsers(
+        of image: StoredImage, _ connection: any SQLConnection
+    ) throws -> [Digest: [Digest]] {
         var users: [Digest: [Digest]] = [:]
         try connection.query(
             """
             SELECT DISTINCT diff_id, config_digest FROM image_layers JOIN layers ON layers.id = layer
-            JOIN images ON images.id = image WHERE removed_step IS NULL ORDER BY diff_id, config_digest
-            """, []
+            JOIN images ON images.id = image
+            WHERE layer IN (SELECT layer FROM image_layers WHERE image = $1) AND removed_step IS NULL
+            ORDER BY diff_id, config_digest
+            """, [.integer(image.row)]
         ) { row in
             users[try Digest(column: row.text(0), of: "layers"), default: []].append(
                 try Digest(column: row.text(1), of: "images"))

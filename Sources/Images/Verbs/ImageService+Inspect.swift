@@ -10,15 +10,14 @@ extension ImageService {
     private func detail(_ name: String, platform: Platform?) throws -> ImageDetail {
         let found = try find(name, platform: platform)
         let image = found.image
-        let (images, users) = try metadata.read { connection in
-            (try ImageStore.images(.live, .summary, connection), try ImageStore.layerUsers(connection))
-        }
+        let users = try metadata.read { try ImageStore.layerUsers(of: image, $0) }
+        let shares = image.layers.reduce(into: [:]) { $0[$1.row] = users[$1.diffID]?.count }
         let containers = try imageUsers().count { $0.imageID == image.id }
         guard let manifest = image.manifest(for: found.reference) else {
             throw ImageError(.damaged, "image \(image.id.short) has no manifest")
         }
         return ImageDetail(
-            summary: Self.summary(image, shares: Self.imagesByLayer(images), containers: containers),
+            summary: Self.summary(image, shares: shares, containers: containers),
             config: try config(of: image), descriptor: manifest.descriptor,
             layers: layers(of: image, manifest, users: users), lastTagged: image.tags.map(\.updated).max(),
             driver: driver.kind.rawValue, lowerPaths: image.layers.reversed().map { driver.path(of: $0.diffID) })

@@ -107,10 +107,22 @@ extension Step {
         of image: StoredImage, users: [ImageUser], _ connection: any SQLConnection
     ) throws -> [Digest] {
         if !users.isEmpty { return [] }
-        let layers = image.layers.map(\.row)
-        var shared = 0
-        for other in try ImageStore.images(.live, .summary, connection) where other.id != image.id {
-            shared = max(shared, zip(layers, other.layers.map(\.row)).prefix { $0 == $1 }.count)
+        // From the top: the first layer that another live image has on the same layers below ends what goes. One look-up
+        // in an index for each layer, however many images there are.
+        var shared = image.layers.count
+        while shared > 0 {
+            let other = try connection.row(
+                """
+                SELECT 1 FROM image_layers AS other JOIN images ON images.id = other.image
+                WHERE other.layer = $1 AND other.position = $2 AND other.image <> $3 AND removed_step IS NULL
+                    AND NOT EXISTS (
+                        SELECT 1 FROM image_layers AS mine
+                        JOIN image_layers AS below ON below.image = other.image AND below.position = mine.position
+                        WHERE mine.image = $3 AND mine.position < $2 AND below.layer <> mine.layer)
+                LIMIT 1
+                """, [.integer(image.layers[shared - 1].row), .integer(Int64(shared - 1)), .integer(image.row)])
+            if other != nil { break }
+            shared -= 1
         }
         return Array(image.chainIDs.dropFirst(shared).reversed())
     }

@@ -125,7 +125,7 @@ extension SnapshotDriverSuite {
         // The same layer twice shows once.
         #expect(try withView([diffIDs[0], diffIDs[2], diffIDs[0]]) { try names(in: $0 + "/twice") } == ["a"])
         // Removed while nothing uses them: the others still stack.
-        try driver.remove(diffIDs[1])
+        try driver.remove([diffIDs[1]])
         #expect(throws: SnapshotError.notFound(diffIDs[1])) { try withView(diffIDs) { _ in } }
         #expect(try withView([diffIDs[0], diffIDs[3]]) { try names(in: $0 + "/twice") } == ["a", "b"])
     }

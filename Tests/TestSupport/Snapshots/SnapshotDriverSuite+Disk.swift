@@ -25,7 +25,7 @@ extension SnapshotDriverSuite {
         _ = try runShell("mount -o remount,bind,ro '\(disk)'")
         let writing = #expect(throws: SystemError.self) { try add(small, to: driver, on: disk) }
         #expect(writing?.kind == .readOnly)
-        let removing = #expect(throws: SystemError.self) { try driver.remove(record.diffID) }
+        let removing = #expect(throws: SystemError.self) { try driver.remove([record.diffID]) }
         #expect(removing?.kind == .readOnly)
         // What is there still serves; what needs no writing goes on.
         let again = try SnapshotDrivers.choose(root: disk, named: driver.kind.rawValue)

@@ -57,7 +57,7 @@ package struct SnapshotDriverSuite: Sendable {
     package static func run(_ check: Check, on kind: SnapshotKind) throws {
         let suite = try SnapshotDriverSuite(kind)
         try check.run(suite)
-        for diffID in try suite.driver.layers() { try suite.driver.remove(diffID) }
+        try suite.driver.remove(suite.driver.layers())
         #expect(try names(in: suite.bench.layers) == [], "leftovers in layers/")
         let others = try names(in: suite.bench.directory.path)?.filter { !["canary", "layers", "run"].contains($0) }
         #expect(others == [], "leftovers beside the store")
@@ -118,7 +118,7 @@ package struct SnapshotDriverSuite: Sendable {
         #expect(throws: SnapshotError.notFound(missing)) { try driver.checkSeal(missing) }
         #expect(throws: SnapshotError.notFound(missing)) { try driver.verifier(of: missing) }
         #expect(throws: SnapshotError.notFound(missing)) { try driver.entries(of: missing) { _ in } }
-        try driver.remove(missing)
+        try driver.remove([missing])
 
         let one = try bench.add([.file("a", "12345"), .hardLink("b", to: "a"), .file(".wh.c")], to: driver)
         let two = try bench.add([.file("x", "1")], to: driver)
@@ -133,7 +133,7 @@ package struct SnapshotDriverSuite: Sendable {
             driver.kind == .erofs ? try DirectoryDriver(layers: bench.layers) : try ErofsDriver(layers: bench.layers)
         #expect(try again.record(of: one.diffID) == nil)
 
-        try driver.remove(one.diffID)
+        try driver.remove([one.diffID])
         #expect(try driver.record(of: one.diffID) == nil)
         #expect(try driver.layers() == [two.diffID])
         #expect(throws: SnapshotError.notFound(one.diffID)) { try driver.source(of: one.diffID) }
