@@ -24,6 +24,8 @@ import results as outcome
 from origin import Layout, Registry
 
 HERE = pathlib.Path(__file__).resolve().parent
+# What the benchmarks in files of their own (start-up of containers, the registry) may take, each.
+FURTHER_SECONDS = 240
 TOOLS = ["strata", "docker", "docker-containerd", "containerd", "podman", "skopeo", "umoci"]
 KINDS = {
     "docker": peers.Docker, "docker-containerd": peers.DockerContainerd, "containerd": peers.Containerd, "podman": peers.Podman,
@@ -41,7 +43,7 @@ def parse():
     parser.add_argument("--image", help=f"only these images of: {', '.join(cases.ALL)}", **several)
     parser.add_argument("--repeat", type=int, default=3, help="rounds at most (3)")
     parser.add_argument("--quick", action="store_true", help="one round of pull, rm, version and run on alpine and manyfiles")
-    parser.add_argument("--minutes", type=float, default=23, help="begin nothing after that many minutes (23)")
+    parser.add_argument("--minutes", type=float, default=16, help="begin no case after that many minutes (16); the rest ends within 9")
     parser.add_argument("--store", choices=["memory", "disk"], default="memory", help="where the stores are (memory: ext4 over tmpfs)")
     parser.add_argument("--work", default="/var/tmp/strata-bench", help="images and peers are kept there between runs")
     parser.add_argument("--strata", required=True, help=argparse.SUPPRESS)
@@ -116,9 +118,6 @@ def main():
                     results.add_floor(image, floors.measure(Layout(work / image), place.store, origin, image))
             runner.one_round(number)
             write(options, results, everyone, notes)
-        for script in ("startup.py", "registry.py"):
-            further(script, options, results)
-        print(write(options, results, everyone, notes).read_text())
     finally:
         for engine in engines:
             engine.stop()
@@ -127,6 +126,10 @@ def main():
         for pid in measure.direct_children():
             measure.stop_tree(pid)
         place.clean()
+    if set(options.case) == set(cases.CASES):
+        further("startup.py", ["--work", str(work)], options, results)
+        further("registry.py", [], options, results)
+    print(write(options, results, everyone, notes).read_text())
 
 
 def describe(options, place, engines):
@@ -140,18 +143,24 @@ def describe(options, place, engines):
     ]
 
 
-def further(script, options, results):
-    """The benchmarks that stand in files of their own print a section of the report and take the same options."""
+def further(script, arguments, options, results):
+    """A benchmark that stands in a file of its own prints a section of the report."""
     file = HERE / script
-    if not file.exists() or set(options.case) != set(cases.CASES):
+    if not file.exists():
         return
     try:
-        done = subprocess.run(
-            [sys.executable, file, "--strata", options.strata], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
-        if done.returncode != 0:
-            raise measure.Failure(f"ended with {done.returncode}: {done.stderr[-600:]}")
-        results.sections.append(done.stdout.strip())
-    except (measure.Failure, OSError, subprocess.SubprocessError) as failure:
+        child = subprocess.Popen(
+            [sys.executable, file, "--strata", options.strata, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        try:
+            text, complaint = child.communicate(timeout=FURTHER_SECONDS)
+        except subprocess.TimeoutExpired:
+            measure.stop_tree(child.pid)
+            raise measure.Failure(f"took more than {FURTHER_SECONDS} s") from None
+        if child.returncode != 0:
+            raise measure.Failure(f"ended with {child.returncode}: {complaint[-600:]}")
+        results.sections.append(text.strip() if text.startswith("#") else f"## {script}\n\n{text.strip()}")
+    except (measure.Failure, OSError) as failure:
         results.fail(script, "strata", str(failure))
 
 

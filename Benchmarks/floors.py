@@ -32,7 +32,8 @@ def measure(layout, scratch, registry, image):
     started = time.monotonic()
     urls = [f"http://{registry.address}/v2/{image}/blobs/{digest}" for digest in layout.layers]
     subprocess.run(
-        ["curl", "-sf", "--parallel", *(word for url in urls for word in ("-o", "/dev/null", url))], check=True, timeout=120)
+        ["curl", "-sf", "--parallel", *(word for url in urls for word in ("-o", "/dev/null", url))], check=True, timeout=120,
+        stderr=subprocess.DEVNULL)
     return {"fetch": time.monotonic() - started, "inflate": inflate, "hash": hashing, "copy": copy, "sync": sync}
 
 

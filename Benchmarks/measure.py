@@ -29,6 +29,10 @@ class Sample:
     peak: int = 0
     written: int = 0
 
+    def __add__(self, other):
+        """One after the other."""
+        return Sample(self.wall + other.wall, self.cpu + other.cpu, max(self.peak, other.peak), self.written + other.written)
+
 
 def adopt_orphans():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

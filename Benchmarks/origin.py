@@ -64,7 +64,7 @@ class Registry:
     def warm(self):
         """Brings the blobs into the page cache."""
         subprocess.run(
-            ["find", str(self.folder / "data"), "-name", "data", "-exec", "cat", "{}", "+"], stdout=subprocess.DEVNULL, timeout=120)
+            ["find", str(self.folder / "data"), "-type", "f", "-name", "data", "-exec", "cat", "{}", "+"], stdout=subprocess.DEVNULL, timeout=120)
 
 
 class Layout:
