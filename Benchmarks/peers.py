@@ -107,7 +107,6 @@ class Containerd(Peer):
         "pull": ["image", "pull", "--plain-http", "IMAGE"], "rm": ["image", "rm", "--sync", "IMAGE"], "ls": ["image", "ls"],
         "save": ["image", "export", "FILE", "IMAGE"], "load": ["image", "import", "FILE"], "tag": ["image", "tag", "IMAGE", "FILE"],
         "push": ["image", "push", "--plain-http", "IMAGE"], "version": ["--version"], "prune": [],
-        "inspect": ["image", "inspect", "IMAGE"],
         "true": ["run", "--rm", "--null-io", "IMAGE", "bench", "true"], "echo": ["run", "--rm", "IMAGE", "bench", "echo", "ready"],
         "shell": ["run", "--rm", "IMAGE", "bench", "sh"],
     }
