@@ -32,10 +32,14 @@ struct PageTests {
             name: "v1", digest: digest, size: 1_234_567, platforms: ["linux/amd64", hostile], pushedAt: 0,
             pulledAt: nil,
             isImmutable: true, uniqueSize: 12)
+        var start = Browse.Start()
+        start.entrypoint = [hostile]
+        start.environment = [hostile]
+        start.labels = [(hostile, hostile)]
         let image = Browse.Image(
             platform: "linux/amd64", digest: digest,
             layers: [.init(command: hostile, digest: nil, size: 0), .init(command: "RUN x", digest: digest, size: 5)],
-            configuration: "{\"a\": \"\(hostile)\"}")
+            start: start, configuration: "{\"a\": \"\(hostile)\"}")
         let entry = HistoryEntry(
             sequence: 1, repository: "a", tag: hostile, digest: nil, at: 0, by: "", previous: nil)
         let pages = [
@@ -43,8 +47,12 @@ struct PageTests {
                 [.init(name: hostile, tags: 3, size: 999, pushedAt: 0)], search: hostile, next: hostile),
             context.repositories([], search: nil, next: nil),
             context.repository(
-                "team/app", tags: [tag], uniqueSize: 5, sharedSize: 6, history: [entry], historyProblem: hostile),
-            context.tag("team/app", tag, images: [image], referrers: [.init(digest: digest, kind: hostile, size: 1)]),
+                "team/app",
+                Browse.Repository(
+                    tags: [tag], tagCount: 30, uniqueSize: 5, sharedSize: 6, pushedAt: 7, history: [entry],
+                    historyProblem: hostile, next: hostile, restorable: [hostile], filter: hostile)),
+            context.tag(
+                "team/app", tag, images: [image, image], referrers: [.init(digest: digest, kind: hostile, size: 1)]),
             context.login(problem: .wrongCredentials, returnTo: hostile), context.message(.notFound),
         ]
         let directory = try TemporaryDirectory()
@@ -52,7 +60,7 @@ struct PageTests {
             #expect(!page.contains("<script>alert"))
             // HTML's void elements and bare attributes are the only things that XML reads otherwise.
             var xml = page.replacing("<!doctype html>", with: "")
-            for flag in ["required", "hidden", "defer"] {
+            for flag in ["required", "hidden", "defer", "autofocus", "open", "checked"] {
                 xml = xml.replacing(" \(flag)>", with: ">").replacing(" \(flag) ", with: " ")
             }
             try directory.write("\(number).html", Array(xml.utf8))
@@ -61,9 +69,28 @@ struct PageTests {
                 python3 -c "
                 import re, xml.dom.minidom
                 text = open('\(directory.path)/\(number).html').read()
-                xml.dom.minidom.parseString(re.sub(r'<(meta|link|input|br)([^>]*)>', r'<\\1\\2/>', text))"
+                xml.dom.minidom.parseString(re.sub(r'<(meta|link|input|br|wbr|option)([^>]*)>', r'<\\1\\2/>', text))"
                 """)
         }
+    }
+
+    @Test(arguments: [
+        ("/bin/sh -c #(nop)  CMD [\"sh\"]", "CMD [\"sh\"]"), ("RUN /bin/sh -c make # buildkit", "RUN make"),
+        ("/bin/sh -c a  &&     b", "RUN a \\\n    && b"), ("COPY a # b", "COPY a # b"), ("", ""),
+        ("RUN a\nb && c", "RUN a\nb && c"),
+    ])
+    func commandsAreReadable(_ written: String, _ expected: String) {
+        #expect(LayerCommand.readable(written) == expected)
+    }
+
+    private static let ageTexts: [(seconds: Int64, english: String, chinese: String)] = [
+        (3, "just now", "刚刚"), (60, "1 minute ago", "1 分钟前"), (7300, "2 hours ago", "2 小时前"),
+        (34_560_000, "1 year ago", "1 年前"), (-5, "just now", "刚刚"),
+    ]
+
+    @Test(arguments: ageTexts)
+    func ages(_ seconds: Int64, _ english: String, _ chinese: String) {
+        #expect(Language.english.age(seconds) == english && Language.chinese.age(seconds) == chinese)
     }
 
     @Test(arguments: [

@@ -26,6 +26,9 @@ private let anonymousPull = Flag.parsedList(
 ) { try RepositoryPattern($0) }
 private let externalURL = Flag.string(
     "external-url", nil, "The address that clients see, where it is another one (behind a proxy)", valueName: "url")
+private let trustedProxy = Flag.list(
+    "trusted-proxy", nil, "The address of a proxy that tells in X-Forwarded-For whom it speaks for",
+    valueName: "address")
 private let deletes = Flag.bool("deletes", nil, "Take deletes over the API", default: true)
 private let untagged = Flag.bool("remove-untagged", nil, "Let garbage collection remove manifests without a tag")
 private let sparse = Flag.bool("sparse-indexes", nil, "Take indexes that list manifests which are not here")
@@ -35,6 +38,25 @@ private let grace = Flag.parsed(
 private let interval = Flag.parsed(
     "gc-interval", nil, "How often garbage is collected and retention applied (default: 1h)", valueName: "duration"
 ) { try RegistryWords.duration($0) }
+private let mirror = Flag.parsedList(
+    "mirror", nil, "Hand on and keep another registry's repositories: `docker.io`, `HOST=URL`", valueName: "host"
+) { try Upstream(parsing: $0) }
+private let mirrorRoot = Flag.string(
+    "mirror-root", nil, "The mirrored registry that names mean which are not here (for docker's registry-mirrors)",
+    valueName: "host")
+private let mirrorCredentials = Flag.string(
+    "mirror-credentials", nil, "The directory of a docker config.json with credentials for the mirrored registries",
+    valueName: "dir")
+private let mirrorFresh = Flag.parsed(
+    "mirror-fresh", nil, "How long a mirrored tag is not asked for again (default: 5m)", valueName: "duration"
+) { try RegistryWords.duration($0) }
+private let mirrorKeep = Flag.parsed(
+    "mirror-keep", nil, "How long mirrored content is kept that nobody pulls (default: 30d)", valueName: "duration"
+) { try RegistryWords.duration($0) }
+private let mirrorSize = Flag.parsed(
+    "mirror-size", nil, "The most that mirrored content may take; what was pulled longest ago goes first",
+    valueName: "size"
+) { try RegistryWords.bytes($0) }
 private let logFormat = Flag.parsed(
     "log-format", nil, "Form of the log on standard error: text or json", choices: ["text", "json"]
 ) { text in
@@ -52,7 +74,9 @@ extension Command {
         flags: [
             RegistryFlags.root.spec, listen.spec, config.spec, certificate.spec, key.spec, clientAuthority.spec,
             auth.spec,
-            anonymousPull.spec, externalURL.spec, deletes.spec, untagged.spec, sparse.spec, grace.spec, interval.spec,
+            anonymousPull.spec, externalURL.spec, trustedProxy.spec, deletes.spec, untagged.spec, sparse.spec,
+            grace.spec, interval.spec,
+            mirror.spec, mirrorRoot.spec, mirrorCredentials.spec, mirrorFresh.spec, mirrorKeep.spec, mirrorSize.spec,
             logFormat.spec,
         ]
     ) { call in
@@ -69,11 +93,18 @@ extension Command {
         if let mode = call[auth] { configuration.authentication = mode }
         if call.isSet(anonymousPull) { configuration.anonymousPull = call[anonymousPull] }
         if let url = call[externalURL] { configuration.externalAddress = url }
+        if call.isSet(trustedProxy) { configuration.trustedProxies = Set(call[trustedProxy]) }
         if call.isSet(deletes) { configuration.policy.deletes = call[deletes] }
         if call.isSet(untagged) { configuration.policy.removesUntagged = call[untagged] }
         if call.isSet(sparse) { configuration.policy.sparseIndexes = call[sparse] }
         if let time = call[grace] { configuration.policy.grace = time }
         if let time = call[interval] { configuration.collectionInterval = time }
+        if call.isSet(mirror) { configuration.mirrors.upstreams = call[mirror] }
+        if let host = call[mirrorRoot] { configuration.mirrors.root = host }
+        if let directory = call[mirrorCredentials] { configuration.mirrors.credentialsDirectory = directory }
+        if let time = call[mirrorFresh] { configuration.mirrors.freshness = time }
+        if let time = call[mirrorKeep] { configuration.mirrors.keep = time }
+        if let bytes = call[mirrorSize] { configuration.mirrors.limit = bytes }
         try await RegistryServer.run(
             configuration, logFormat: call[logFormat] ?? .text, verbose: call.session.settings.debug
         ) { call.console.line($0) }

@@ -59,14 +59,15 @@ extension RegistryRecords {
         try connection.rows("SELECT digest FROM manifests ORDER BY digest").map { try $0.digest(0) }
     }
 
-    /// References of manifests that the repository has to content that it does not have.
+    /// References of manifests that the repository has to content that it does not have. A mirror has of what a manifest
+    /// names only what somebody asked for.
     fileprivate func danglingReferences(sparse: Bool) throws -> [RegistryProblem] {
         try connection.rows(
             """
             SELECT r.name, f.manifest, f.digest, f.kind FROM manifest_references f
             JOIN repositories r ON r.id = f.repository
             JOIN repository_manifests m ON m.repository = f.repository AND m.digest = f.manifest
-            WHERE m.deleted IS NULL AND (
+            WHERE m.deleted IS NULL AND m.pusher NOT LIKE 'mirror of %' AND (
                 f.kind = 'blob' AND NOT EXISTS (
                     SELECT 1 FROM repository_blobs l
                     WHERE l.repository = f.repository AND l.digest = f.digest AND l.deleted IS NULL)

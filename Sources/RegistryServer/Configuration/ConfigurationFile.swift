@@ -15,11 +15,19 @@ extension RegistryServerConfiguration {
             var clientAuthority: String?
         }
 
+        struct MirrorEntry: Decodable {
+            var host: String
+            var url: String?
+            var user: String?
+            var passwordFile: String?
+        }
+
         var listen: String?
         var tls: TLS?
         var auth: String?
         var anonymousPull: [String]?
         var externalAddress: String?
+        var trustedProxies: [String]?
         var deletes: Bool?
         var sparseIndexes: Bool?
         var removeUntagged: Bool?
@@ -30,11 +38,19 @@ extension RegistryServerConfiguration {
         var concurrentUploads: Int?
         var connections: Int?
         var requestSeconds: Int?
+        var mirrors: [MirrorEntry]?
+        var mirrorRoot: String?
+        var mirrorFreshSeconds: Int?
+        var mirrorKeepSeconds: Int?
+        var mirrorBytes: Int64?
+        var mirrorCredentials: String?
 
         static let keys: Set<String> = [
-            "listen", "tls", "auth", "anonymousPull", "externalAddress", "deletes", "sparseIndexes", "removeUntagged",
+            "listen", "tls", "auth", "anonymousPull", "externalAddress", "trustedProxies", "deletes", "sparseIndexes",
+            "removeUntagged",
             "graceSeconds", "collectionSeconds", "uploadLifetimeSeconds", "largestBlob", "concurrentUploads",
-            "connections", "requestSeconds",
+            "connections", "requestSeconds", "mirrors", "mirrorRoot", "mirrorFreshSeconds", "mirrorKeepSeconds",
+            "mirrorBytes", "mirrorCredentials",
         ]
     }
 
@@ -86,6 +102,7 @@ extension RegistryServerConfiguration {
         }
         if let patterns = file.anonymousPull { anonymousPull = try patterns.map { try RepositoryPattern($0) } }
         externalAddress = file.externalAddress ?? externalAddress
+        if let addresses = file.trustedProxies { trustedProxies = Set(addresses) }
         policy.deletes = file.deletes ?? policy.deletes
         policy.sparseIndexes = file.sparseIndexes ?? policy.sparseIndexes
         policy.removesUntagged = file.removeUntagged ?? policy.removesUntagged
@@ -94,6 +111,22 @@ extension RegistryServerConfiguration {
         if let seconds = file.graceSeconds { policy.grace = .seconds(max(seconds, 0)) }
         if let seconds = file.uploadLifetimeSeconds { policy.uploadLifetime = .seconds(max(seconds, 1)) }
         if let seconds = file.collectionSeconds { collectionInterval = .seconds(max(seconds, 1)) }
+        if let entries = file.mirrors {
+            mirrors.upstreams = try entries.map { entry in
+                var upstream = try Upstream(parsing: entry.host + (entry.url.map { "=\($0)" } ?? ""))
+                if (entry.user == nil) != (entry.passwordFile == nil) {
+                    throw RegistryConfigurationError("the mirror `\(entry.host)` needs both `user` and `passwordFile`")
+                }
+                upstream.user = entry.user
+                upstream.passwordFile = entry.passwordFile
+                return upstream
+            }
+        }
+        mirrors.root = file.mirrorRoot ?? mirrors.root
+        mirrors.credentialsDirectory = file.mirrorCredentials ?? mirrors.credentialsDirectory
+        mirrors.limit = file.mirrorBytes ?? mirrors.limit
+        if let seconds = file.mirrorFreshSeconds { mirrors.freshness = .seconds(max(seconds, 0)) }
+        if let seconds = file.mirrorKeepSeconds { mirrors.keep = .seconds(max(seconds, 1)) }
         if let count = file.connections { limits.connections = max(count, 1) }
         if let seconds = file.requestSeconds { limits.requestTime = .seconds(max(seconds, 1)) }
     }

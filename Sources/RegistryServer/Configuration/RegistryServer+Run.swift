@@ -95,8 +95,20 @@ package final class RegistryService: Sendable {
         options.port = configuration.listen.port
         options.limits = configuration.limits
         options.externalAddress = configuration.externalAddress
+        options.trustedProxies = configuration.trustedProxies
         if let certificates = configuration.certificates {
             options.tls = try await Workers.run { try certificates.tls() }
+        }
+        if !configuration.mirrors.upstreams.isEmpty {
+            let mirrors = try await Workers.run { [registry, configuration, logger] in
+                try Mirrors(registry, configuration.mirrors, logger: logger)
+            }
+            options.mirrors = mirrors
+            tasks.mirrors(mirrors)
+            tasks.add(
+                repeating("let go of mirrored content", every: configuration.collectionInterval) { _, _ in
+                    try await mirrors.trim()
+                })
         }
         let server = try await RegistryServer.start(registry, options, tokens: tokens, logger: logger)
         tasks.server(server)
@@ -181,6 +193,10 @@ extension RegistryServerConfiguration.Certificates {
             let trusted = try read(authority) { try NIOSSLCertificate.fromPEMFile(authority) }
             tls.trustRoots = .certificates(trusted)
             tls.certificateVerification = .noHostnameVerification
+        }
+        do { _ = try NIOSSLContext(configuration: tls) } catch {
+            throw RegistryConfigurationError(
+                "the certificate `\(certificate)` and the key `\(key)` do not go together: \(error)")
         }
         return tls
     }

@@ -67,7 +67,10 @@ package struct RegistryServerConfiguration: Sendable, Hashable {
     package var anonymousPull: [RepositoryPattern] = []
     /// `https://registry.example`, where clients see another address than the one listened on (behind a proxy).
     package var externalAddress: String?
+    /// The addresses of proxies that tell, in `X-Forwarded-For`, whom they speak for.
+    package var trustedProxies: Set<String> = []
     package var policy = RegistryPolicy()
+    package var mirrors = MirrorPolicy()
     package var limits = RegistryServer.Limits()
     /// Between two garbage collections.
     package var collectionInterval = Duration.seconds(3600)
@@ -83,6 +86,7 @@ package struct RegistryServerConfiguration: Sendable, Hashable {
                 "the registry would listen on \(listen) and let everybody in: make an account first "
                     + "(`strata registry user add NAME --admin`), or say `--auth none`")
         }
+        try mirrors.check()
         if let externalAddress, !externalAddress.hasPrefix("https://"), !externalAddress.hasPrefix("http://") {
             throw RegistryConfigurationError(
                 "the external address `\(externalAddress)` must begin with https:// or http://")

@@ -7,14 +7,10 @@ struct BlobRoutes {
 
     func respond(to exchange: Exchange, _ name: RepositoryName, _ digest: Digest) async throws -> Reply {
         switch exchange.method {
-        case .get: return try await get(exchange, name, digest)
+        case .get: return try Self.get(exchange, digest, try await registry.content(of: digest, in: name))
         case .head:
             // A client that is about to push asks whether it need not: what it finds is kept for it.
-            let size = try await registry.blob(digest, in: name, building: true)
-            if let reply = exchange.conditional(digest) { return reply }
-            var reply = Self.reply(200, digest)
-            reply.announcedLength = size
-            return reply
+            return Self.head(exchange, digest, size: try await registry.blob(digest, in: name, building: true))
         case .delete:
             try await registry.deleteBlob(digest, from: name, by: exchange.actor)
             return Reply(202)
@@ -28,19 +24,25 @@ struct BlobRoutes {
             .with(.contentType, "application/octet-stream").with(.cacheControl, "max-age=31536000")
     }
 
-    private func get(_ exchange: Exchange, _ name: RepositoryName, _ digest: Digest) async throws -> Reply {
-        let content = try await registry.content(of: digest, in: name)
+    static func head(_ exchange: Exchange, _ digest: Digest, size: Int64) -> Reply {
+        if let reply = exchange.conditional(digest) { return reply }
+        var reply = reply(200, digest)
+        reply.announcedLength = size
+        return reply
+    }
+
+    static func get(_ exchange: Exchange, _ digest: Digest, _ content: BlobContent) throws -> Reply {
         if let reply = exchange.conditional(digest) { return reply }
         var range = exchange.headers[.range]
         // A range is for the bytes that the client has a part of; for others it gets all (RFC 9110 §13.1.5).
         if let tag = exchange.headers[.ifRange], tag != "\"\(digest)\"" { range = nil }
         switch RangeRequest(range, size: content.size) {
         case .whole:
-            var reply = Self.reply(200, digest)
+            var reply = reply(200, digest)
             reply.body = .blob(content, 0..<content.size)
             return reply
         case .part(let part):
-            var reply = Self.reply(206, digest)
+            var reply = reply(206, digest)
                 .with(.contentRange, "bytes \(part.lowerBound)-\(part.upperBound - 1)/\(content.size)")
             reply.body = .blob(content, part)
             return reply

@@ -21,8 +21,20 @@ struct DiscoveryRoutes {
         let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
         let tags = try await registry.database.read { try $0.tags(of: name, after: last, limit: count + 1) }
         let page = Array(tags.prefix(count))
-        return try Reply(200).with(json: TagList(name: name.description, tags: page))
-            .linking(to: "/v2/\(name)/tags/list", count, after: tags.count > count ? page.last : nil)
+        return try Self.list(name, page, count, hasMore: tags.count > count)
+    }
+
+    /// The same of tags that are known, in ASCII order.
+    func tags(_ exchange: Exchange, _ name: RepositoryName, _ all: [String]) throws -> Reply {
+        try exchange.allow(.get, .head)
+        let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
+        let rest = all.drop { $0 <= last }
+        return try Self.list(name, Array(rest.prefix(count)), count, hasMore: rest.count > count)
+    }
+
+    private static func list(_ name: RepositoryName, _ page: [String], _ count: Int, hasMore: Bool) throws -> Reply {
+        try Reply(200).with(json: TagList(name: name.description, tags: page))
+            .linking(to: "/v2/\(name)/tags/list", count, after: hasMore ? page.last : nil)
     }
 
     func catalog(_ exchange: Exchange, _ challenge: Challenge) async throws -> Reply {

@@ -35,8 +35,13 @@ final class Metrics: Sendable {
         }
     }
 
-    /// - Parameter gauges: further values of now, by name.
-    func text(_ gauges: [(name: String, help: String, value: Int64)]) -> String {
+    /// - Parameters:
+    ///   - gauges: further values of now, by name.
+    ///   - counters: further values that only grow.
+    func text(
+        _ gauges: [(name: String, help: String, value: Int64)],
+        counters: [(name: String, help: String, value: Int64)] = []
+    ) -> String {
         let now = state.withLock { $0 }
         var text = "# HELP strata_registry_requests_total Requests that were answered.\n"
         text += "# TYPE strata_registry_requests_total counter\n"
@@ -52,6 +57,7 @@ final class Metrics: Sendable {
         add("received_bytes_total", "counter", "Bytes of request bodies.", "\(now.received)")
         add("sent_bytes_total", "counter", "Bytes of answers.", "\(now.sent)")
         add("requests_under_way", "gauge", "Requests that are not answered yet.", "\(now.underWay)")
+        for counter in counters { add(counter.name, "counter", counter.help, "\(counter.value)") }
         for gauge in gauges { add(gauge.name, "gauge", gauge.help, "\(gauge.value)") }
         return text
     }

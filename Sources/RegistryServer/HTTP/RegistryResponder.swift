@@ -4,6 +4,7 @@ import HummingbirdCore
 import Linux
 import Logging
 import NIOCore
+import NIOHTTP1
 import OCI
 import SQL
 import Synchronization
@@ -19,18 +20,22 @@ final class RegistryResponder: Sendable {
     private let externalAddress: String?
     /// Whether bodies may leave by sendfile.
     private let sendsFiles: Bool
+    private let mirrors: Mirrors?
+    private let trustedProxies: Set<String>
     private let metrics = Metrics()
     private let draining = Mutex(false)
 
     init(
         _ registry: Registry, _ tokens: TokenService, limits: RegistryServer.Limits, externalAddress: String?,
-        sendsFiles: Bool, logger: Logger
+        sendsFiles: Bool, mirrors: Mirrors?, trustedProxies: Set<String>, logger: Logger
     ) {
         self.registry = registry
         self.logger = logger
         self.limits = limits
         self.sendsFiles = sendsFiles
         self.externalAddress = externalAddress
+        self.mirrors = mirrors
+        self.trustedProxies = trustedProxies
         keeper = Gatekeeper(access: tokens.access, tokens: tokens, deletes: registry.policy.deletes)
         gate = UploadGate(limit: registry.policy.concurrentUploads)
     }
@@ -68,8 +73,12 @@ final class RegistryResponder: Sendable {
     private func answer(_ request: Request, _ body: RequestBodyReader, _ channel: any NIOCore.Channel) async -> Reply {
         do {
             let target = try RequestTarget(parsing: request.head.path ?? "")
-            let route = try RegistryRoute(target)
-            let address = channel.remoteAddress?.ipAddress ?? ""
+            var route = try RegistryRoute(target)
+            if let mirrors {
+                let isReading = request.method == .get || request.method == .head
+                route = try await mirrors.meaning(route, target["ns"], isReading: isReading)
+            }
+            let address = address(of: request, channel)
             let challenge = Challenge(
                 route, request.method, target, origin: origin(of: request),
                 isBasic: keeper.access.mode == .basic || route.isOwnAPI)
@@ -86,6 +95,18 @@ final class RegistryResponder: Sendable {
         }
     }
 
+    /// Where a request came from: a trusted proxy tells whom it speaks for. Each proxy appends whom it heard, so the last one
+    /// that is no proxy of ours counts; what stands before it anybody may have written.
+    private func address(of request: Request, _ channel: any NIOCore.Channel) -> String {
+        let peer = channel.remoteAddress?.ipAddress ?? ""
+        guard trustedProxies.contains(peer), let told = request.headers[.xForwardedFor] else { return peer }
+        let hops = told.prefix(4096).split(separator: ",").map { String($0.filter { $0 != " " }) }
+        guard let client = hops.last(where: { !trustedProxies.contains($0) }), client.utf8.count <= 64,
+            client.allSatisfy({ $0.isHexDigit || $0 == "." || $0 == ":" })
+        else { return peer }
+        return client
+    }
+
     /// The registry's address as the client sees it.
     private func origin(of request: Request) -> String {
         externalAddress ?? "\(sendsFiles ? "http" : "https")://\(request.head.authority ?? "")"
@@ -94,6 +115,10 @@ final class RegistryResponder: Sendable {
     private func dispatch(_ route: RegistryRoute, _ exchange: Exchange, _ challenge: Challenge) async throws -> Reply {
         let discovery = DiscoveryRoutes(registry: registry, access: keeper.access)
         let uploads = UploadRoutes(registry: registry, gate: gate, access: keeper.access)
+        if let mirrors, let name = route.repository, let place = mirrors.place(name) {
+            return try await MirrorRoutes(registry: registry, access: keeper.access, mirrors: mirrors)
+                .respond(to: exchange, route, place)
+        }
         switch route {
         case .support:
             try exchange.allow(.get, .head)
@@ -118,7 +143,8 @@ final class RegistryResponder: Sendable {
             try await APIRoutes(registry: registry, access: keeper.access, challenge: challenge)
                 .requireAdministrator(exchange)
             let gauges = try await registry.database.read { try $0.gauges() }
-            return Reply(200).with(body: Array(metrics.text(gauges).utf8), type: "text/plain; version=0.0.4")
+            let text = metrics.text(gauges, counters: mirrors?.counters ?? [])
+            return Reply(200).with(body: Array(text.utf8), type: "text/plain; version=0.0.4")
         case .health: return Reply(200).with(body: Array("ok\n".utf8), type: "text/plain")
         case .readiness: return try await readiness()
         }
@@ -149,6 +175,9 @@ final class RegistryResponder: Sendable {
         case let error as SQLError where error.code == .busy:
             return RegistryFailure(.tooManyRequests, status: 503, "the registry's database is busy: try again")
                 .with(header: "Retry-After", "2")
+        case is HTTPParserError, is ChannelError, is IOError, is CancellationError:
+            // The client went away in the middle of its request: nobody reads this, and nothing is wrong here.
+            return RegistryFailure(.unsupported, status: 400, "the request broke off before its end")
         default:
             logger.error(
                 "request failed",
@@ -175,7 +204,7 @@ final class RegistryResponder: Sendable {
                 "method": "\(request.method.rawValue)", "path": "\(request.head.path ?? "")",
                 "status": "\(reply.status)",
                 "received": "\(body.received)", "sent": "\(request.method == .head ? 0 : reply.body.length)",
-                "ms": "\(time.milliseconds)", "from": "\(channel.remoteAddress?.ipAddress ?? "")",
+                "ms": "\(time.milliseconds)", "from": "\(address(of: request, channel))",
                 "agent": "\(request.headers[.userAgent] ?? "")",
             ])
     }
@@ -199,6 +228,16 @@ final class RegistryResponder: Sendable {
                 try await PartSender.send(file, range, over: channel)
             } else {
                 try await Self.copy(file, range, to: &body)
+            }
+            try await body.finish(nil)
+        case .blob(.arriving(let download), let range):
+            var body = try await writer.writeHead(head)
+            // What fails now can only be told by breaking off: the client got fewer bytes than were announced.
+            var position = range.lowerBound
+            while position < range.upperBound {
+                let available = try await download.wait(beyond: position)
+                try await Self.copy(download.file, position..<min(available, range.upperBound), to: &body)
+                position = min(available, range.upperBound)
             }
             try await body.finish(nil)
         }

@@ -32,6 +32,10 @@ package final class RegistryServer: Sendable {
         package var limits = Limits()
         /// The address that clients see, where it is another one.
         package var externalAddress: String?
+        /// Other registries whose repositories it hands on.
+        package var mirrors: Mirrors?
+        /// The addresses whose `X-Forwarded-For` is believed.
+        package var trustedProxies: Set<String> = []
 
         package init() {}
     }
@@ -55,7 +59,7 @@ package final class RegistryServer: Sendable {
             tokens
                 ?? TokenService(AccessControl(registry.database, mode: .none, now: registry.now), TokenSigner()),
             limits: options.limits, externalAddress: options.externalAddress, sendsFiles: options.tls == nil,
-            logger: logger)
+            mirrors: options.mirrors, trustedProxies: options.trustedProxies, logger: logger)
         var configuration = HTTP1Channel.Configuration(
             idleTimeout: .nanoseconds(options.limits.idleTime.nanoseconds))
         configuration.httpDecoder = .init(

@@ -14,6 +14,7 @@ extension HTTPFields.Element.Name {
     static var ociSubject: HeaderName { named("OCI-Subject") }
     static var ociTag: HeaderName { named("OCI-Tag") }
     static var ociFiltersApplied: HeaderName { named("OCI-Filters-Applied") }
+    static var xForwardedFor: HeaderName { named("X-Forwarded-For") }
     static var link: HeaderName { named("Link") }
 }
 

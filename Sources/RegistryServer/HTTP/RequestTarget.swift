@@ -35,6 +35,9 @@ struct RequestTarget: Sendable, Hashable {
         return pairs
     }
 
+    /// The target again, percent-encoded: a path with its query.
+    var text: String { HTML.address(components, query.map { ($0.name, $0.value) }) }
+
     /// The first value of a parameter.
     subscript(name: String) -> String? { query.first { $0.name == name }?.value }
 

@@ -131,7 +131,7 @@ private final class FileBlobUpload: BlobUpload {
 
     private let storage: FileBlobStorage
     private let path: String
-    private let file: OpenFile
+    let file: OpenFile
     private let algorithm: Digest.Algorithm
     private let state: Mutex<State>
 

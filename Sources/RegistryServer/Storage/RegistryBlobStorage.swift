@@ -48,6 +48,9 @@ package protocol BlobUpload: AnyObject, Sendable {
     /// The number of bytes that are here.
     var offset: Int64 { get }
 
+    /// The bytes that are here, for reading while more come and after they became a blob.
+    var file: OpenFile { get }
+
     /// Takes the next bytes.
     func append(_ bytes: UnsafeRawBufferPointer) throws
 
@@ -65,10 +68,13 @@ package protocol BlobUpload: AnyObject, Sendable {
 package enum BlobContent: Sendable {
     /// An open file, for sendfile.
     case file(OpenFile, size: Int64)
+    /// On its way from another registry.
+    case arriving(BlobDownload)
 
     package var size: Int64 {
         switch self {
         case .file(_, let size): size
+        case .arriving(let download): download.size
         }
     }
 }

@@ -14,8 +14,8 @@ struct AdminData {
 
     func page(_ section: String, _ query: RequestTarget) async throws -> AdminPage {
         switch section {
-        case "", "users": try await accounts(.user)
-        case "robots": try await accounts(.robot)
+        case "", "users": try await users()
+        case "robots": try await robots()
         case "groups": try await groups()
         case "access": try await rights()
         case "webhooks": try await webhooks(query["name"])
@@ -28,74 +28,151 @@ struct AdminData {
         }
     }
 
-    private func remove(_ name: String) -> AdminPage.Form {
-        .init(action: "remove", submit: .remove, fields: [.hidden("name", name)], isDangerous: true)
+    private func form(
+        _ action: String, _ submit: Phrase, _ fields: [(String, String)], isDangerous: Bool = false
+    ) -> AdminPage.Form {
+        .init(action: action, submit: submit, fields: fields.map { .hidden($0.0, $0.1) }, isDangerous: isDangerous)
     }
 
-    private func accounts(_ kind: Account.Kind) async throws -> AdminPage {
-        let accounts = try await registry.database.read { try $0.accounts(kind) }
-        var table = AdminPage.Table(
-            title: kind == .user ? .users : .robots,
-            headings: [.userName, .administrator, .disabled, .groups, .expires],
-            rows: accounts.map { account in
-                AdminPage.Row(
-                    cells: [
-                        account.name, account.isAdministrator ? "✓" : "", account.isDisabled ? "✓" : "",
-                        account.groups.joined(separator: ", "), account.expires.map { utc($0 / 1000) } ?? "",
-                    ], forms: [remove(account.name)])
-            })
-        table.forms = [
-            kind == .user
-                ? .init(
-                    action: "add", submit: .add,
-                    fields: [
-                        .text(.userName, "name"), .password(.password, "password"),
-                        .check(.administrator, "administrator"),
-                    ]) : .init(action: "add", submit: .add, fields: [.text(.userName, "name")])
-        ]
-        return AdminPage(section: kind == .user ? "" : "robots", tables: [table])
+    private func remove(_ fields: (String, String)...) -> AdminPage.Form {
+        form("remove", .remove, fields, isDangerous: true)
     }
 
-    private func groups() async throws -> AdminPage {
-        let groups = try await registry.database.read { try $0.groups() }
-        var table = AdminPage.Table(
-            title: .groups, headings: [.groups, .users],
-            rows: groups.map { group in
-                AdminPage.Row(
-                    cells: [group.name, group.members.joined(separator: ", ")],
-                    forms: [
-                        .init(
-                            action: "join", submit: .add,
-                            fields: [.hidden("name", group.name), .text(.userName, "account")]), remove(group.name),
-                    ])
-            })
-        table.forms = [.init(action: "add", submit: .add, fields: [.text(.groups, "name")])]
-        return AdminPage(section: "groups", tables: [table])
-    }
-
-    private func rights() async throws -> AdminPage {
-        let rules = try await registry.database.read { try $0.rules() }
-        var table = AdminPage.Table(
-            title: .rights, headings: [.subject, .pattern, .actions],
-            rows: rules.map { rule in
-                AdminPage.Row(
-                    cells: [
-                        rule.subject.text, rule.pattern.text,
-                        rule.actions.sorted().map(\.rawValue).joined(separator: ", "),
-                    ],
-                    forms: [
-                        .init(
-                            action: "remove", submit: .remove,
-                            fields: [.hidden("subject", rule.subject.text), .hidden("pattern", rule.pattern.text)],
-                            isDangerous: true)
-                    ])
-            })
+    private func users() async throws -> AdminPage {
+        let accounts = try await registry.database.read { try $0.accounts(.user) }
+        let rows = accounts.map { account -> AdminPage.Row in
+            let name = ("name", account.name)
+            return AdminPage.Row(
+                cells: [
+                    .text(account.name), .badges(badges(of: account)), .text(account.groups.joined(separator: ", ")),
+                    .time(account.created),
+                ],
+                forms: [
+                    .init(
+                        action: "password", submit: .setPassword,
+                        fields: [.hidden("name", account.name), .password(.newPassword, "password")]),
+                    form(
+                        "set", account.isAdministrator ? .takeAdministrator : .makeAdministrator,
+                        [name, ("administrator", account.isAdministrator ? "no" : "yes")]),
+                    toggle(account), remove(name),
+                ])
+        }
+        var table = AdminPage.Table(title: .users, columns: [.userName, .status, .groups, .created], rows: rows)
         table.forms = [
             .init(
                 action: "add", submit: .add,
-                fields: [.text(.subject, "subject"), .text(.pattern, "pattern"), .text(.actions, "actions")])
+                fields: [
+                    .text(.userName, "name"), .password(.password, "password"), .check(.administrator, "administrator"),
+                ], title: .add)
         ]
-        return AdminPage(section: "access", tables: [table])
+        return AdminPage(section: "", tables: [table])
+    }
+
+    private func robots() async throws -> AdminPage {
+        let accounts = try await registry.database.read { try $0.accounts(.robot) }
+        let rows = accounts.map { account in
+            AdminPage.Row(
+                cells: [
+                    .text(account.name), .badges(badges(of: account)), .text(account.groups.joined(separator: ", ")),
+                    account.expires.map { .text(String(utc($0 / 1000).prefix(10))) } ?? .badges([(.never, .plain)]),
+                ],
+                forms: [
+                    .init(
+                        action: "renew", submit: .newSecret,
+                        fields: [.hidden("name", account.name), .number(.daysUntilExpiry, "days", isRequired: false)]),
+                    toggle(account), remove(("name", account.name)),
+                ])
+        }
+        var table = AdminPage.Table(title: .robots, columns: [.name, .status, .groups, .expires], rows: rows)
+        table.forms = [
+            .init(
+                action: "add", submit: .add,
+                fields: [.text(.name, "name"), .number(.daysUntilExpiry, "days", isRequired: false)], title: .add)
+        ]
+        return AdminPage(section: "robots", tables: [table])
+    }
+
+    private func badges(of account: Account) -> [(Phrase, HTML.Tone)] {
+        (account.isDisabled ? [(.disabled, .bad)] : [(.active, .good)])
+            + (account.isAdministrator ? [(.administrator, .plain)] : [])
+    }
+
+    private func toggle(_ account: Account) -> AdminPage.Form {
+        form(
+            "set", account.isDisabled ? .enable : .disable,
+            [("name", account.name), ("disabled", account.isDisabled ? "no" : "yes")])
+    }
+
+    private func groups() async throws -> AdminPage {
+        let (groups, accounts) = try await registry.database.read { (try $0.groups(), try $0.accounts()) }
+        let rows = groups.map { group in
+            AdminPage.Row(
+                cells: [.text(group.name), .text(group.members.joined(separator: ", "))],
+                forms: [
+                    .init(
+                        action: "join", submit: .add,
+                        fields: [.hidden("name", group.name), .text(.member, "account", list: "accounts")])
+                ]
+                    + (group.members.isEmpty
+                        ? []
+                        : [
+                            .init(
+                                action: "leave", submit: .leave,
+                                fields: [.hidden("name", group.name), .text(.member, "account", list: "accounts")])
+                        ]) + [remove(("name", group.name))])
+        }
+        var table = AdminPage.Table(title: .groups, columns: [.name, .members], rows: rows)
+        table.forms = [.init(action: "add", submit: .add, fields: [.text(.name, "name")], title: .add)]
+        return AdminPage(section: "groups", tables: [table], proposals: [("accounts", accounts.map(\.name))])
+    }
+
+    private static let actionNames: [RepositoryAction: Phrase] = [
+        .pull: .actionPull, .push: .actionPush, .delete: .actionDelete, .admin: .actionAdmin,
+    ]
+
+    private func boxes(_ actions: Set<RepositoryAction>) -> [AdminPage.Field] {
+        RepositoryAction.allCases.map { action in
+            .check(
+                Self.actionNames[action] ?? .actions, "actions", value: action.rawValue,
+                isChecked: actions.contains(action))
+        }
+    }
+
+    private func rights() async throws -> AdminPage {
+        let (rules, accounts, groups, names) = try await registry.database.read { records in
+            (
+                try records.rules(), try records.accounts(), try records.groups(),
+                try records.repositories(after: "", limit: 200)
+            )
+        }
+        let rows = rules.map { rule in
+            let which = [("subject", rule.subject.text), ("pattern", rule.pattern.text)]
+            return AdminPage.Row(
+                cells: [
+                    .text(rule.subject.text), .code(rule.pattern.text),
+                    .form(
+                        .init(
+                            action: "add", submit: .save,
+                            fields: which.map { .hidden($0.0, $0.1) } + boxes(rule.actions))),
+                ], forms: [remove(which[0], which[1])])
+        }
+        var table = AdminPage.Table(
+            title: .rights, columns: [.subject, .pattern, .actions], rows: rows, hint: .rightsHint)
+        table.forms = [
+            .init(
+                action: "add", submit: .grant,
+                fields: [
+                    .text(.subject, "subject", placeholder: "user:ann", list: "subjects"),
+                    .text(.pattern, "pattern", placeholder: "team/*", list: "patterns"),
+                ] + boxes([.pull]), title: .grantTitle)
+        ]
+        let subjects =
+            accounts.filter { !$0.isAdministrator }.map { "\($0.kind.rawValue):\($0.name)" }
+            + groups.map { "group:\($0.name)" } + ["authenticated", "anonymous"]
+        let folders = Set(names.compactMap { name in name.lastIndex(of: "/").map { "\(name[..<$0])/*" } })
+        return AdminPage(
+            section: "access", tables: [table],
+            proposals: [("subjects", subjects), ("patterns", folders.sorted() + names + ["**"])])
     }
 
     private func webhooks(_ name: String?) async throws -> AdminPage {
@@ -105,34 +182,39 @@ struct AdminData {
             return (hooks, try shown.flatMap { name in try records.deliveries(of: name, limit: 20).map { (name, $0) } })
         }
         var table = AdminPage.Table(
-            title: .webhooks, headings: [.webhooks, .address, .pattern, .events, .disabled],
+            title: .webhooks, columns: [.name, .address, .pattern, .events, .status],
             rows: hooks.map { hook in
                 AdminPage.Row(
                     cells: [
-                        hook.name, hook.url, hook.pattern.text, hook.kinds.joined(separator: ", "),
-                        hook.isDisabled ? "✓" : "",
-                    ], forms: [remove(hook.name)])
+                        .text(hook.name), .code(hook.url), .code(hook.pattern.text),
+                        .text(hook.kinds.joined(separator: ", ")),
+                        .badges([hook.isDisabled ? (.disabled, .bad) : (.active, .good)]),
+                    ], forms: [remove(("name", hook.name))])
             })
         table.forms = [
             .init(
                 action: "add", submit: .add,
                 fields: [
-                    .text(.webhooks, "name"), .text(.address, "url"), .text(.pattern, "pattern", isRequired: false),
-                    .text(.events, "kinds", isRequired: false),
-                ])
+                    .text(.name, "name"), .text(.address, "url", placeholder: "https://deployer.example/hook"),
+                    .text(.pattern, "pattern", placeholder: "**", isRequired: false),
+                    .text(.events, "kinds", placeholder: "tag.moved, tag.created", isRequired: false),
+                ], title: .add)
+        ]
+        let states: [String: (Phrase, HTML.Tone)] = [
+            "delivered": (.delivered, .good), "waiting": (.waiting, .plain), "failed": (.failed, .bad),
         ]
         let log = AdminPage.Table(
-            title: .deliveries, headings: [.webhooks, .repository, .status, .attempts, .when, .nextAttempt, .detail],
+            title: .deliveries, columns: [.webhooks, .repository, .status, .attempts, .when, .nextAttempt, .detail],
             rows: deliveries.map { hook, delivery in
                 AdminPage.Row(
                     cells: [
-                        hook, delivery.repository,
-                        delivery.state.rawValue + (delivery.status.map { " \($0)" } ?? ""), "\(delivery.attempts)",
-                        delivery.attempted.map { utc($0 / 1000) } ?? "",
-                        delivery.state == .waiting ? utc(delivery.next / 1000) : "",
-                        String((delivery.answer ?? "").prefix(80)),
-                    ],
-                    forms: [.init(action: "replay", submit: .replay, fields: [.hidden("delivery", "\(delivery.id)")])])
+                        .text(hook), .repository(delivery.repository),
+                        states[delivery.state.rawValue].map { .badges([$0]) } ?? .text(delivery.state.rawValue),
+                        .text("\(delivery.attempts)"), .time(delivery.attempted),
+                        .text(delivery.state == .waiting ? String(utc(delivery.next / 1000).prefix(19)) : ""),
+                        .text(
+                            (delivery.status.map { "\($0) " } ?? "") + String((delivery.answer ?? "").prefix(80))),
+                    ], forms: [form("replay", .replay, [("delivery", "\(delivery.id)")])])
             })
         return AdminPage(section: "webhooks", tables: [table, log])
     }
@@ -144,11 +226,16 @@ struct AdminData {
             }
         }
         var table = AdminPage.Table(
-            title: .retention, headings: [.pattern, .rules],
-            rows: policies.map { .init(cells: [$0.0, $0.1], forms: [remove($0.0)]) })
+            title: .retention, columns: [.pattern, .rules],
+            rows: policies.map { .init(cells: [.code($0.0), .code($0.1)], forms: [remove(("name", $0.0))]) })
         table.forms = [
-            .init(action: "add", submit: .add, fields: [.text(.pattern, "pattern"), .text(.rules, "rules")]),
-            .init(action: "run", submit: .run, isDangerous: true),
+            .init(
+                action: "add", submit: .add,
+                fields: [
+                    .text(.pattern, "pattern", placeholder: "team/*"),
+                    .text(.rules, "rules", placeholder: "nightly-*: newest 10, pulled 30d; v*: always"),
+                ], title: .add),
+            .init(action: "run", submit: .runNow, isDangerous: true),
         ]
         let decisions = try await registry.retentionPreview().flatMap { repository, decisions in
             decisions.map { (repository, $0) }
@@ -156,9 +243,12 @@ struct AdminData {
         // What goes first: that is what somebody wants to know before it goes.
         let sorted = decisions.filter { !$0.1.keeps } + decisions.filter { $0.1.keeps }
         let preview = AdminPage.Table(
-            title: .preview, headings: [.repository, .tag, .decision, .reason],
+            title: .preview, columns: [.repository, .tag, .decision, .reason],
             rows: sorted.prefix(500).map { repository, decision in
-                .init(cells: [repository, decision.tag.name, decision.keeps ? "✓" : "✗", decision.reason])
+                .init(cells: [
+                    .repository(repository), .text(decision.tag.name),
+                    .badges([decision.keeps ? (.stays, .good) : (.goes, .bad)]), .text(decision.reason),
+                ])
             })
         return AdminPage(section: "retention", tables: [table, preview])
     }
@@ -166,19 +256,18 @@ struct AdminData {
     private func immutable() async throws -> AdminPage {
         let rules = try await registry.database.read { try $0.immutableTags() }
         var table = AdminPage.Table(
-            title: .immutableTags, headings: [.pattern, .tags],
+            title: .immutableTags, columns: [.pattern, .everyTag],
             rows: rules.map { rule in
                 .init(
-                    cells: [rule.repositories.text, rule.tags.text],
-                    forms: [
-                        .init(
-                            action: "remove", submit: .remove,
-                            fields: [.hidden("pattern", rule.repositories.text), .hidden("tags", rule.tags.text)],
-                            isDangerous: true)
-                    ])
+                    cells: [.code(rule.repositories.text), .code(rule.tags.text)],
+                    forms: [remove(("pattern", rule.repositories.text), ("tags", rule.tags.text))])
             })
         table.forms = [
-            .init(action: "add", submit: .add, fields: [.text(.pattern, "pattern"), .text(.tags, "tags")])
+            .init(
+                action: "add", submit: .add,
+                fields: [
+                    .text(.pattern, "pattern", placeholder: "team/*"), .text(.everyTag, "tags", placeholder: "v*"),
+                ], title: .add)
         ]
         return AdminPage(section: "immutable", tables: [table])
     }
@@ -188,12 +277,18 @@ struct AdminData {
             try records.quotas().map { ($0, try records.usage(of: $0.pattern)) }
         }
         var table = AdminPage.Table(
-            title: .quotas, headings: [.pattern, .used, .size],
+            title: .quotas, columns: [.pattern, .used, .limit],
             rows: quotas.map {
-                .init(cells: [$0.0.pattern.text, "\($0.1)", "\($0.0.bytes)"], forms: [remove($0.0.pattern.text)])
+                .init(
+                    cells: [.code($0.0.pattern.text), .bytes($0.1), .bytes($0.0.bytes)],
+                    forms: [remove(("name", $0.0.pattern.text))])
             })
         table.forms = [
-            .init(action: "add", submit: .add, fields: [.text(.pattern, "pattern"), .text(.size, "bytes")])
+            .init(
+                action: "add", submit: .add,
+                fields: [
+                    .text(.pattern, "pattern", placeholder: "team/**"), .text(.size, "bytes", placeholder: "200GB"),
+                ], title: .add)
         ]
         return AdminPage(section: "quotas", tables: [table])
     }
@@ -201,115 +296,27 @@ struct AdminData {
     private func garbage() async throws -> AdminPage {
         let items = try await registry.garbage()
         var table = AdminPage.Table(
-            title: .garbage, headings: [.kind, .repository, .digest, .size, .reason],
+            title: .garbage, columns: [.kind, .repository, .digest, .size, .reason],
             rows: items.prefix(500).map {
-                .init(cells: [$0.kind.rawValue, $0.repository, $0.digest.description, "\($0.bytes)", $0.reason])
+                .init(cells: [
+                    .text($0.kind.rawValue), .text($0.repository), .code(String($0.digest.description.prefix(19))),
+                    .bytes($0.bytes), .text($0.reason),
+                ])
             })
-        table.forms = [.init(action: "run", submit: .run, isDangerous: true)]
+        table.forms = [.init(action: "run", submit: .runNow, isDangerous: true)]
         return AdminPage(section: "garbage", tables: [table])
     }
 
     private func audit() async throws -> AdminPage {
         let entries = try await registry.database.read { try $0.auditEntries(limit: 200) }
         let table = AdminPage.Table(
-            title: .audit, headings: [.when, .who, .address, .actions, .subject, .detail],
+            title: .audit, columns: [.when, .who, .address, .action, .thing, .detail],
             rows: entries.map {
-                .init(cells: [utc($0.at / 1000), $0.actor, $0.address, $0.action, $0.subject, $0.detail])
+                .init(cells: [
+                    .time($0.at), .text($0.actor), .text($0.address), .code($0.action), .text($0.subject),
+                    .text($0.detail),
+                ])
             })
         return AdminPage(section: "audit", tables: [table])
-    }
-
-    // MARK: Changing
-
-    /// Does what a form says.
-    ///
-    /// - Returns: what must be told once: a secret.
-    func change(_ path: [String], _ form: RequestTarget, by manager: AccessControl.Manager) async throws -> (
-        Phrase, String
-    )? {
-        let name = form["name"] ?? ""
-        let now = registry.now()
-        func pattern() throws -> RepositoryPattern {
-            let text = form["pattern"] ?? name
-            return try RepositoryPattern(text.isEmpty ? "**" : text)
-        }
-        func words(_ field: String) -> [String] {
-            (form[field] ?? "").split { $0 == "," || $0 == " " }.map(String.init)
-        }
-        func change(_ action: String, _ subject: String, _ body: @escaping @Sendable (RegistryRecords) throws -> Void)
-            async throws
-        {
-            let entry = AuditEntry(
-                at: now, actor: manager.name, address: manager.address, action: action, subject: subject)
-            try await access.change(entry, body)
-        }
-        switch (path.first, path.dropFirst().first) {
-        case ("users", "add"):
-            try await access.addUser(
-                name, password: form["password"] ?? "", isAdministrator: form["administrator"] == "yes", by: manager)
-        case ("users", "remove"): try await access.removeAccount(name, kind: .user, by: manager)
-        case ("robots", "add"): return (.secretOnce, try await access.addRobot(name, lifetime: nil, by: manager))
-        case ("robots", "remove"): try await access.removeAccount(name, kind: .robot, by: manager)
-        case ("groups", "add"): try await access.addGroup(name, by: manager)
-        case ("groups", "remove"): try await access.removeGroup(name, by: manager)
-        case ("groups", "join"):
-            try await access.setMember(form["account"] ?? "", of: name, isMember: true, by: manager)
-        case ("access", "add"):
-            let actions = words("actions").compactMap { RepositoryAction(rawValue: $0) }
-            if actions.count != words("actions").count {
-                throw AccountError(.invalid, "a right is one of pull, push, delete, admin")
-            }
-            try await access.grant(
-                AccessRule(
-                    subject: .init(parsing: form["subject"] ?? ""), pattern: try pattern(), actions: Set(actions)),
-                by: manager)
-        case ("access", "remove"):
-            try await access.revoke(.init(parsing: form["subject"] ?? ""), on: try pattern(), by: manager)
-        case ("webhooks", "add"):
-            let hook = Webhook(
-                name: name, url: form["url"] ?? "", pattern: try pattern(), kinds: words("kinds"), created: now)
-            try hook.check()
-            try await change("webhook.add", name) { try $0.addWebhook(hook) }
-            return (.secretOnce, hook.secret)
-        case ("webhooks", "remove"): try await change("webhook.remove", name) { try $0.removeWebhook(name) }
-        case ("webhooks", "replay"):
-            let id = Int64(form["delivery"] ?? "") ?? 0
-            try await change("webhook.replay", "\(id)") { try $0.replay(id, at: now) }
-        case ("retention", "add"):
-            let rules = try (form["rules"] ?? "").split(separator: ";").map {
-                try RetentionPolicy.Rule(parsing: String($0))
-            }
-            if rules.isEmpty { throw AccountError(.invalid, "a retention policy needs a rule") }
-            let pattern = try pattern()
-            try await change("retention.set", pattern.text) {
-                try $0.setRetention(RetentionPolicy(rules: rules), for: pattern, at: now)
-            }
-        case ("retention", "remove"):
-            let pattern = try pattern()
-            try await change("retention.remove", pattern.text) { try $0.removeRetention(for: pattern) }
-        case ("retention", "run"):
-            try await change("retention.run", "") { _ in }
-            try await registry.applyRetention()
-        case ("immutable", "add"), ("immutable", "remove"):
-            let rule = ImmutableTags(repositories: try pattern(), tags: try TagPattern(form["tags"] ?? ""))
-            let isRemoval = path[1] == "remove"
-            try await change("immutable.\(path[1])", "\(rule.repositories) \(rule.tags)") {
-                try isRemoval ? $0.removeImmutableTags(rule) : $0.addImmutableTags(rule)
-            }
-        case ("quotas", "add"):
-            guard let bytes = Int64(form["bytes"] ?? ""), bytes > 0 else {
-                throw AccountError(.invalid, "a quota is a number of bytes above 0")
-            }
-            let quota = Quota(pattern: try pattern(), bytes: bytes)
-            try await change("quota.set", quota.pattern.text) { try $0.setQuota(quota) }
-        case ("quotas", "remove"):
-            let pattern = try pattern()
-            try await change("quota.remove", pattern.text) { try $0.removeQuota(pattern) }
-        case ("garbage", "run"):
-            try await change("garbage.collect", "") { _ in }
-            try await registry.collectGarbage()
-        default: throw RegistryFailure(.unsupported, status: 404, "there is nothing at this path")
-        }
-        return nil
     }
 }

@@ -127,28 +127,50 @@ extension HTML {
         element("time", [.text("datetime", machine)], [.text(shown)])
     }
 
-    /// A table that a screen reader can find its way in: headings have a scope, and it scrolls on a narrow screen.
-    package static func table(caption: String, headings: [String], rows: [[HTML]]) -> HTML {
-        element(
-            "div", [.text("class", "scroll")],
+    /// A table that a screen reader can find its way in. On a narrow screen each row becomes a card, its cells under the
+    /// headings, which each cell carries for that; a row's first cell is its heading.
+    package static func table(caption: String, columns: [Column], rows: [[HTML]]) -> HTML {
+        func attributes(_ column: Column) -> [Attribute] { column.isNumber ? [.text("class", "number")] : [] }
+        return element(
+            "table", [],
             [
+                element("caption", [.text("class", "hidden")], [.text(caption)]),
                 element(
-                    "table", [],
+                    "thead", [],
                     [
-                        element("caption", [], [.text(caption)]),
                         element(
-                            "thead", [],
-                            [element("tr", [], headings.map { element("th", [.text("scope", "col")], [.text($0)]) })]),
+                            "tr", [],
+                            columns.map { element("th", [.text("scope", "col")] + attributes($0), [.text($0.heading)]) }
+                        )
+                    ]),
+                element(
+                    "tbody", [],
+                    rows.map { row in
                         element(
-                            "tbody", [], rows.map { row in element("tr", [], row.map { element("td", [], [$0]) }) }),
-                    ])
+                            "tr", [],
+                            zip(row, columns).map { cell, column in
+                                let label = column.heading.isEmpty ? [] : [Attribute.text("data-label", column.heading)]
+                                return element("td", attributes(column) + label, [cell])
+                            })
+                    }),
             ])
+    }
+
+    /// A column of a table.
+    package struct Column: Sendable, Hashable {
+        package var heading: String
+        package var isNumber = false
+
+        package init(_ heading: String, isNumber: Bool = false) {
+            self.heading = heading
+            self.isNumber = isNumber
+        }
     }
 
     /// A labelled field of a form.
     package static func field(
-        label: String, name: String, kind: String = "text", value: String = "", isRequired: Bool = true,
-        autocomplete: String = "off"
+        label: String, name: String, kind: String = "text", value: String = "", placeholder: String = "",
+        list: String? = nil, isRequired: Bool = true, autocomplete: String = "off", isFocused: Bool = false
     ) -> HTML {
         element(
             "label", [],
@@ -158,19 +180,92 @@ extension HTML {
                     "input",
                     [
                         .text("name", name), .text("type", kind), .text("value", value),
-                        .flag("required", if: isRequired),
+                        .flag("required", if: isRequired), .flag("autofocus", if: isFocused),
                         .text("autocomplete", autocomplete),
-                    ]),
+                    ] + (placeholder.isEmpty ? [] : [.text("placeholder", placeholder)])
+                        + (list.map { [.text("list", $0)] } ?? [])
+                        + (autocomplete == "off" || kind == "password" ? [.text("autocapitalize", "none")] : [])),
+            ])
+    }
+
+    /// A box to tick.
+    package static func check(label: String, name: String, value: String = "yes", isChecked: Bool = false) -> HTML {
+        element(
+            "label", [.text("class", "check")],
+            [
+                void(
+                    "input",
+                    [
+                        .text("type", "checkbox"), .text("name", name), .text("value", value),
+                        .flag("checked", if: isChecked),
+                    ]), element("span", [], [.text(label)]),
+            ])
+    }
+
+    /// A value that a form carries along.
+    package static func hidden(_ name: String, _ value: String) -> HTML {
+        void("input", [.text("type", "hidden"), .text("name", name), .text("value", value)])
+    }
+
+    /// A word that stands out: the state of a thing.
+    package static func badge(_ text: String, _ tone: Tone = .plain) -> HTML {
+        element("span", [.text("class", "badge \(tone.rawValue)")], [.text(text)])
+    }
+
+    package enum Tone: String, Sendable, Hashable { case plain, good, bad }
+
+    /// What is seen only after a click, with or without the script.
+    package static func disclosure(_ summary: [HTML], isOpen: Bool = false, kind: String = "", _ content: [HTML])
+        -> HTML
+    {
+        element(
+            "details", [.flag("open", if: isOpen)] + (kind.isEmpty ? [] : [.text("class", kind)]),
+            [element("summary", [], summary)] + content)
+    }
+
+    package static func division(_ kind: String, _ content: [HTML]) -> HTML {
+        element("div", [.text("class", kind)], content)
+    }
+
+    package static func span(_ kind: String, _ content: [HTML]) -> HTML {
+        element("span", [.text("class", kind)], content)
+    }
+
+    /// Names with their values: facts about a thing.
+    package static func facts(_ facts: [(name: String, value: HTML)], kind: String = "facts") -> HTML {
+        element(
+            "dl", [.text("class", kind)],
+            facts.map { fact in
+                element("div", [], [element("dt", [], [.text(fact.name)]), element("dd", [], [fact.value])])
+            })
+    }
+
+    /// A share as a bar, for the eye only: the figure stands beside it.
+    package static func bar(_ share: Double) -> HTML {
+        let width = Int((min(max(share, 0), 1) * 100).rounded(.up))
+        return element(
+            "svg",
+            [
+                .text("class", "bar"), .text("viewBox", "0 0 100 4"), .text("preserveAspectRatio", "none"),
+                .text("aria-hidden", "true"),
+            ],
+            [
+                element("rect", [.text("class", "whole"), .text("width", "100"), .text("height", "4")]),
+                element("rect", [.text("class", "part"), .text("width", "\(width)"), .text("height", "4")]),
             ])
     }
 
     /// A form that posts to this registry with the token that proves it came from our own page.
-    package static func form(path: [String], token: String, submit: String, isDangerous: Bool = false, _ fields: [HTML])
-        -> HTML
-    {
-        let hidden = void("input", [.text("type", "hidden"), .text("name", "csrf"), .text("value", token)])
-        let button = element(
-            "button", [.text("type", "submit"), .text("class", isDangerous ? "danger" : "primary")], [.text(submit)])
-        return element("form", [.text("method", "post"), .link("action", path: path)], [hidden] + fields + [button])
+    ///
+    /// - Parameter isPlain: whether its button is one among others, not what the page is for.
+    package static func form(
+        path: [String], token: String, submit: String, isDangerous: Bool = false, isPlain: Bool = false,
+        _ fields: [HTML]
+    ) -> HTML {
+        let kind = isDangerous ? "danger" : isPlain ? "plain" : "primary"
+        let button = element("button", [.text("type", "submit"), .text("class", kind)], [.text(submit)])
+        return element(
+            "form", [.text("method", "post"), .link("action", path: path)],
+            [hidden("csrf", token)] + fields + [button])
     }
 }

@@ -56,11 +56,7 @@ extension PageRoutes {
         try await registry.database.write {
             try $0.addSession(hash: hash, of: principal.name, at: now, expires: now + Self.sessionSeconds * 1000)
         }
-        // Only to a page of our own: `//host` and `/\host` are other sites to a browser.
-        let isLocal =
-            back.hasPrefix("/") && !back.hasPrefix("//") && !back.contains("\\")
-            && back.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
-        return redirect(isLocal ? back : "/")
+        return redirect(Self.local(back))
             .with(.setCookie, cookie(Self.sessionCookie, session, seconds: Self.sessionSeconds))
     }
 

@@ -29,20 +29,14 @@ struct PageData {
         }
     }
 
-    struct Repository: Sendable {
-        var tags: [Browse.TagRow]
-        var next: String?
-        var uniqueSize: Int64
-        var sharedSize: Int64
-        var history: [HistoryEntry]
-        var historyProblem: String?
-        /// Removed tags that can come back.
-        var restorable: [String]
-    }
-
-    func repository(_ name: RepositoryName, after last: String) async throws -> Repository {
+    func repository(_ name: RepositoryName, after last: String, filter: String) async throws -> Browse.Repository {
         try await registry.database.read { records in
-            let names = try records.tags(of: name, after: last, limit: Self.page + 1)
+            let id = try records.requireRepository(name)
+            let names = try records.connection.rows(
+                "SELECT name FROM tags WHERE repository = $1 AND name > $2 AND instr(name, $3) > 0 ORDER BY name LIMIT $4",
+                [.integer(id), .text(last), .text(filter), .integer(Int64(Self.page + 1))]
+            ).map { $0.text(0) }
+            let all = try records.row(of: name.description)
             let space = try records.space(of: name)
             let sizes = Dictionary(space.tags.map { ($0.name, $0) }) { first, _ in first }
             let rows = try names.prefix(Self.page).map { try records.row(of: $0, in: name, sizes[$0]) }
@@ -53,10 +47,11 @@ struct PageData {
                 removed.removeAll { $0 == entry.tag }
                 if entry.digest == nil { removed.append(entry.tag) }
             }
-            return Repository(
-                tags: rows, next: names.count > Self.page ? rows.last?.name : nil, uniqueSize: space.uniqueBytes,
-                sharedSize: space.sharedBytes, history: entries.suffix(Self.historyPage).reversed(),
-                historyProblem: problem, restorable: removed.suffix(Self.page))
+            return Browse.Repository(
+                tags: rows, tagCount: all.tags, uniqueSize: space.uniqueBytes, sharedSize: space.sharedBytes,
+                pushedAt: all.pushedAt, history: entries.suffix(Self.historyPage).reversed(), historyProblem: problem,
+                next: names.count > Self.page ? rows.last?.name : nil, restorable: removed.suffix(Self.page),
+                filter: filter)
         }
     }
 
@@ -128,21 +123,7 @@ struct PageData {
         let own = [config?.os, config?.architecture, config?.variant].compactMap { $0 }.joined(separator: "/")
         return Browse.Image(
             platform: platform ?? (own.isEmpty ? manifest.config.mediaType.rawValue : own), digest: digest,
-            layers: rows,
-            configuration: PrettyJSON.text(bytes))
-    }
-
-    /// Of a config only what a page shows; what is missing or of another kind is left out.
-    private struct ConfigView: Decodable {
-        struct Step: Decodable {
-            var created_by: String?
-            var comment: String?
-            var empty_layer: Bool?
-        }
-        var os: String?
-        var architecture: String?
-        var variant: String?
-        var history: [Step]?
+            layers: rows, start: config?.shown ?? Browse.Start(), configuration: PrettyJSON.text(bytes))
     }
 }
 

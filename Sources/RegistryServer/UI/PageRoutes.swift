@@ -11,6 +11,7 @@ struct PageRoutes {
 
     static let sessionCookie = "strata_session"
     static let formCookie = "strata_form"
+    static let languageCookie = "strata_language"
     static let sessionSeconds: Int64 = 12 * 3600
 
     /// Who looks, and what his forms carry.
@@ -73,11 +74,13 @@ struct PageRoutes {
         let known = cookies[Self.formCookie].flatMap { $0.utf8.count == 43 ? $0 : nil }
         let token = known ?? randomText()
         let context = PageContext(
-            language: Language(accepting: exchange.headers[.acceptLanguage]),
+            language: cookies[Self.languageCookie].flatMap { Language(rawValue: $0) }
+                ?? Language(accepting: exchange.headers[.acceptLanguage]),
             userName: caller.principal.kind == .anonymous ? nil : caller.principal.name,
             isAdministrator: isOpen || caller.principal.isAdministrator,
             token: SecretHash.of("form \(token) \(session ?? "")"),
-            authority: String(origin.drop { $0 != "/" }.dropFirst(2)))
+            authority: String(origin.drop { $0 != "/" }.dropFirst(2)), now: registry.now() / 1000,
+            location: exchange.method == .post ? "/" : Self.local(exchange.target.text))
         return Visitor(
             caller: caller, session: session, context: context, newFormToken: known == nil ? token : nil, isOpen: isOpen
         )
@@ -109,6 +112,14 @@ struct PageRoutes {
             + (origin.hasPrefix("https://") ? "; Secure" : "")
     }
 
+    /// An address of our own to go back to, whatever a link says: `//host` and `/\host` are other sites to a browser.
+    static func local(_ address: String?) -> String {
+        guard let address, address.hasPrefix("/"), !address.hasPrefix("//"), !address.contains("\\"),
+            address.utf8.count <= 4096, address.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
+        else { return "/" }
+        return address
+    }
+
     func redirect(_ path: String) -> Reply { Reply(303).with(.location, path).with(.cacheControl, "no-store") }
 
     // MARK: Reading
@@ -119,20 +130,25 @@ struct PageRoutes {
         switch path.first ?? "" {
         case "style.css": return asset(PageAssets.style, "text/css")
         case "script.js": return asset(PageAssets.script, "text/javascript")
+        case "icon.svg": return asset(PageAssets.icon, "image/svg+xml")
+        case "language":
+            guard let language = Language(rawValue: query["to"] ?? "") else {
+                throw RegistryFailure(.unsupported, status: 404, "there is nothing at this path")
+            }
+            return redirect(Self.local(query["return"]))
+                .with(.setCookie, cookie(Self.languageCookie, language.rawValue, seconds: 365 * 86_400))
         case "", "repositories", "search":
-            let search = query["q"].flatMap { $0.isEmpty ? nil : String($0.prefix(255)) }
+            // Names are of small letters only.
+            let search = query["q"].flatMap { $0.isEmpty ? nil : String($0.prefix(255)).lowercased() }
             let rows = try await PageData(registry).repositories(
                 after: query["after"] ?? "", search: search ?? "", try await access.reader(visitor.caller.principal))
             return page(visitor, 200, context.repositories(rows.rows, search: search, next: rows.next))
         case "repository":
             let name = try await readable(query["name"], visitor)
-            let shown = try await PageData(registry).repository(name, after: query["after"] ?? "")
-            return page(
-                visitor, 200,
-                context.repository(
-                    name.description, tags: shown.tags, uniqueSize: shown.uniqueSize, sharedSize: shown.sharedSize,
-                    history: shown.history, historyProblem: shown.historyProblem, next: shown.next,
-                    restorable: try await may(.push, name, visitor) ? shown.restorable : []))
+            var shown = try await PageData(registry).repository(
+                name, after: query["after"] ?? "", filter: String((query["tags"] ?? "").prefix(128)))
+            if try await !may(.push, name, visitor) { shown.restorable = [] }
+            return page(visitor, 200, context.repository(name.description, shown))
         case "tag":
             let name = try await readable(query["name"], visitor)
             guard let tag = TagName(parsing: query["tag"] ?? "") else { throw RegistryFailure.tagInvalid("") }
@@ -157,8 +173,8 @@ struct PageRoutes {
     }
 
     private func asset(_ text: String, _ type: String) -> Reply {
-        Reply(200).with(body: Array(text.utf8), type: "\(type); charset=utf-8").with(.cacheControl, "max-age=3600")
-            .with(.xContentTypeOptions, "nosniff")
+        Reply(200).with(body: Array(text.utf8), type: "\(type); charset=utf-8")
+            .with(.cacheControl, "public, max-age=31536000, immutable").with(.xContentTypeOptions, "nosniff")
     }
 
     /// A repository that the visitor may see. One that he may not is told like one that is not there.

@@ -30,6 +30,8 @@ package struct ServerReply: Sendable {
         case stalled([UInt8], announced: Int)
         /// These bytes again and again, without an announced length, until the client goes.
         case endless([UInt8])
+        /// These bytes, and the rest when the gate is opened.
+        case gated([UInt8], rest: [UInt8], ReplyGate)
         /// No answer at all: the connection is closed.
         case hangUp
         /// No answer at all: silence.
@@ -49,6 +51,15 @@ package struct ServerReply: Sendable {
     package init(_ status: Int, headers: [(String, String)] = [], text: String) {
         self.init(status, headers: headers, .bytes(Array(text.utf8)))
     }
+}
+
+/// Keeps the rest of answers back until a test opens it. It must be opened once.
+package struct ReplyGate: Sendable {
+    fileprivate let promise = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: Void.self)
+
+    package init() {}
+
+    package func open() { promise.succeed() }
 }
 
 /// A small HTTP/1.1 server on loopback whose answers a test decides.
@@ -162,6 +173,9 @@ private final class ExchangeHandler: ChannelInboundHandler {
         case .short(let bytes, let announced), .stalled(let bytes, let announced):
             content = bytes
             headers.add(name: "Content-Length", value: "\(announced)")
+        case .gated(let bytes, let rest, _):
+            content = bytes
+            headers.add(name: "Content-Length", value: "\(bytes.count + rest.count)")
         case .endless(let bytes): content = bytes
         case .hangUp:
             context.close(promise: nil)
@@ -181,6 +195,14 @@ private final class ExchangeHandler: ChannelInboundHandler {
             let promise = context.eventLoop.makePromise(of: Void.self)
             promise.futureResult.assumeIsolated().whenComplete { _ in context.close(promise: nil) }
             context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(ByteBuffer()))), promise: promise)
+        case .gated(_, let rest, let gate) where !isHead:
+            context.flush()
+            gate.promise.futureResult.hop(to: context.eventLoop).assumeIsolated()
+                .whenSuccess { [self] in
+                    context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: rest)))), promise: nil)
+                    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+                }
+        case .gated: context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         case .endless where !isHead:
             context.flush()
             again(ByteBuffer(bytes: content), context: context)

@@ -27,6 +27,9 @@ package struct WireClient: Sendable {
     package let port: Int
     /// Sent with every request.
     package var headers: [String: String] = [:]
+    /// Whether an answer ends with its connection. A server that keeps connections open whatever it is told (chromedriver) is
+    /// read up to the announced length.
+    package var readsToEnd = true
 
     package init(port: Int) { self.port = port }
 
@@ -48,13 +51,16 @@ package struct WireClient: Sendable {
         lines += all.map { "\($0.key): \($0.value)" }
         let head = Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
         let payload = Array((body ?? []).prefix(cut ?? .max))
-        return try await onThread(named: "wire") { [port] in
-            try Self.exchange(port, head, payload, isHead: method == "HEAD", breakOff: cut != nil)
+        return try await onThread(named: "wire") { [port, readsToEnd] in
+            try Self.exchange(
+                port, head, payload, isHead: method == "HEAD", breakOff: cut != nil, readsToEnd: readsToEnd)
         }
     }
 
-    private static func exchange(_ port: Int, _ head: [UInt8], _ body: [UInt8], isHead: Bool, breakOff: Bool) throws
-        -> Answer
+    private static func exchange(
+        _ port: Int, _ head: [UInt8], _ body: [UInt8], isHead: Bool, breakOff: Bool, readsToEnd: Bool
+    )
+        throws -> Answer
     {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         if socket < 0 { throw Failure(description: "no socket: error \(errno)") }
@@ -80,8 +86,19 @@ package struct WireClient: Sendable {
             if count < 0, errno == EINTR { continue }
             if count <= 0 { break }
             bytes += buffer[..<count]
+            if !readsToEnd, isWhole(bytes) { break }
         }
         return try parse(bytes, isHead: isHead)
+    }
+
+    /// Whether the bytes that were announced are there.
+    private static func isWhole(_ bytes: [UInt8]) -> Bool {
+        guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8))?.upperBound else { return false }
+        let lines = String(decoding: bytes[..<end], as: UTF8.self).lowercased().split(separator: "\r\n")
+        let length = lines.first { $0.hasPrefix("content-length:") }.flatMap {
+            Int($0.dropFirst(15).filter(\.isNumber))
+        }
+        return length.map { bytes.count - end >= $0 } ?? false
     }
 
     private static func write(_ socket: Int32, _ bytes: [UInt8]) throws {
