@@ -218,6 +218,36 @@ struct MirrorTests {
         await upstream.stop()
     }
 
+    /// A server that is told to end does not wait for an upstream that is silent in the middle of a blob.
+    @Test func aSilentUpstreamDoesNotHoldUpTheEnd() async throws {
+        let image = Image(21, layerBytes: 2_000_000)
+        let upstream = try await FaultServer { request in
+            switch request.path {
+            case "/v2/": ServerReply(200)
+            case "/v2/team/app/manifests/v1":
+                ServerReply(200, headers: [("Content-Type", Image.type)], .bytes(image.manifest))
+            default: ServerReply(200, .stalled(Array(image.layer.prefix(500_000)), announced: image.layer.count))
+            }
+        }
+        let client = RegistryClient(configuration: RegistryConfiguration())
+        let ended = try await mirror(of: upstream.port) {
+            $0.limits.shutdownTime = .milliseconds(200)
+        } _: { mirror in
+            _ = try await mirror.client.send("GET", "/v2/up.test/team/app/manifests/v1")
+            let source = client.source(for: try Reference(parsing: "\(mirror.authority)/up.test/team/app"))
+            let reader = try await source.open(
+                Descriptor(
+                    mediaType: MediaType(rawValue: "application/octet-stream"), digest: Digest.sha256(of: image.layer),
+                    size: Int64(image.layer.count)), from: 0)
+            #expect(try await reader.next() != nil)
+            return ContinuousClock.now
+        }
+        // The upstream's silence is borne for half a minute, twice.
+        #expect(ended.duration(to: .now) < .seconds(25))
+        await client.shutdown()
+        await upstream.stop()
+    }
+
     /// Bytes with another digest never come out whole, and nothing of them stays.
     @Test func wrongBytesAreCutOff() async throws {
         let image = Image(6, layerBytes: 50_000)

@@ -43,20 +43,26 @@ package final class BlobDownload: Sendable {
     /// Waits until there is more than so many bytes.
     ///
     /// - Returns: how many may be read.
-    /// - Throws: why no more will come.
+    /// - Throws: why no more will come; `CancellationError`.
     func wait(beyond position: Int64) async throws -> Int64 {
         while true {
             let now = state.withLock { (available: $0.available, outcome: $0.outcome) }
             if now.available > position { return now.available }
             if case .failure(let error)? = now.outcome { throw error }
             if now.outcome != nil { return now.available }
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if state.available > position || state.outcome != nil { return true }
-                    state.waiting.append(continuation)
-                    return false
+            // A server that stops does not wait for a registry that does not answer.
+            try Task.checkCancellation()
+            await withTaskCancellationHandler {
+                await withCheckedContinuation { continuation in
+                    let isOver = state.withLock { state in
+                        if state.available > position || state.outcome != nil || Task.isCancelled { return true }
+                        state.waiting.append(continuation)
+                        return false
+                    }
+                    if isOver { continuation.resume() }
                 }
-                if isOver { continuation.resume() }
+            } onCancel: {
+                change { _ in }
             }
         }
     }
