@@ -23,17 +23,18 @@ public struct Reference: Hashable, Sendable {
         if text.utf8.count > 4096 { throw .nameTooLong }
         if text.utf8.count == 64, text.utf8.allSatisfy(Self.isHexDigit) { throw .hexadecimalName(text) }
 
+        // Bytes, not characters: all that separates is ASCII, and a listing parses thousands of names.
         var rest = Substring(text)
         var digest: Digest?
-        if let at = rest.firstIndex(of: "@") {
-            let digestText = rest[rest.index(after: at)...]
+        if let at = rest.utf8.firstIndex(of: UInt8(ascii: "@")) {
+            let digestText = rest[rest.utf8.index(after: at)...]
             rest = rest[..<at]
             do { digest = try Digest(parsing: digestText) } catch { throw .digest(error) }
         }
         var tag: String?
-        let lastSlash = rest.lastIndex(of: "/") ?? rest.startIndex
-        if let colon = rest[lastSlash...].lastIndex(of: ":") {
-            let tagText = rest[rest.index(after: colon)...]
+        let lastSlash = rest.utf8.lastIndex(of: UInt8(ascii: "/")) ?? rest.startIndex
+        if let colon = rest[lastSlash...].utf8.lastIndex(of: UInt8(ascii: ":")) {
+            let tagText = rest[rest.utf8.index(after: colon)...]
             // `host:5000` alone is a name with the tag 5000, as in docker.
             guard Self.isTag(tagText) else { throw .invalidFormat }
             tag = String(tagText)
@@ -96,16 +97,18 @@ public struct Reference: Hashable, Sendable {
     private static func split(_ name: Substring) -> (domain: String, path: String) {
         var domain = defaultDomain
         var path = String(name)
-        if let slash = name.firstIndex(of: "/") {
+        if let slash = name.utf8.firstIndex(of: UInt8(ascii: "/")) {
             let first = name[..<slash]
-            if first.contains(where: { $0 == "." || $0 == ":" }) || first == "localhost" || first.lowercased() != first
-            {
+            let marksDomain = first.utf8.contains {
+                $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") || (65...90).contains($0)
+            }
+            if marksDomain || first == "localhost" {
                 domain = String(first)
-                path = String(name[name.index(after: slash)...])
+                path = String(name[name.utf8.index(after: slash)...])
             }
         }
         if domain == "index.docker.io" { domain = defaultDomain }
-        if domain == defaultDomain, !path.contains("/") { path = "library/\(path)" }
+        if domain == defaultDomain, !path.utf8.contains(UInt8(ascii: "/")) { path = "library/\(path)" }
         return (domain, path)
     }
 

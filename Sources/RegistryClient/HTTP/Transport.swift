@@ -25,17 +25,43 @@ final class Transport: Sendable {
 
     static let redirectLimit = 10
 
-    private let client: HTTPClient
-    /// A client for each proxy, made at first use: AsyncHTTPClient has one proxy for all that it sends.
-    private let proxied = Mutex<[ProxyRules.Server: HTTPClient]>([:])
-    private let settings: HTTPClient.Configuration
+    /// A client for each proxy, and one without, made at first use: AsyncHTTPClient has one proxy for all that it sends,
+    /// and most commands send nothing.
+    private let clients = Mutex<[ProxyRules.Server?: HTTPClient]>([:])
+    private let configuration: RegistryConfiguration
     private let proxies: ProxyRules
     private let trust: TrustStore
     private let userAgent: String
 
     init(configuration: RegistryConfiguration, trust: TrustStore) {
+        self.configuration = configuration
         self.trust = trust
         userAgent = configuration.userAgent
+        proxies = ProxyRules(configuration.proxies)
+    }
+
+    func shutdown() async {
+        let made = clients.withLock { clients in
+            defer { clients = [:] }
+            return Array(clients.values)
+        }
+        for client in made { try? await client.shutdown() }
+    }
+
+    private func client(through proxy: ProxyRules.Server?) -> HTTPClient {
+        clients.withLock { clients in
+            if let client = clients[proxy] { return client }
+            let client = HTTPClient(
+                eventLoopGroup: .singletonMultiThreadedEventLoopGroup,
+                configuration: Self.settings(configuration, through: proxy))
+            clients[proxy] = client
+            return client
+        }
+    }
+
+    private static func settings(
+        _ configuration: RegistryConfiguration, through proxy: ProxyRules.Server?
+    ) -> HTTPClient.Configuration {
         var http = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
             timeout: .init(connect: TimeAmount(configuration.connectTimeout)),
@@ -45,6 +71,17 @@ final class Transport: Sendable {
         http.httpVersion = .http1Only
         // Retries are ours: they count, they wait, and they are told to the user.
         http.connectionPool.retryConnectionEstablishment = false
+        switch proxy?.kind {
+        case .socks5: http.proxy = proxy.map { .socksServer(host: $0.host, port: $0.port) }
+        case .http:
+            http.proxy = proxy.map { proxy in
+                let authorization = proxy.user.map {
+                    HTTPClient.Authorization.basic(username: $0, password: proxy.password?.reveal() ?? "")
+                }
+                return .server(host: proxy.host, port: proxy.port, authorization: authorization)
+            }
+        case nil: break
+        }
         let patience = ConnectionWatch.Patience(
             stall: TimeAmount(configuration.stallTimeout), answer: TimeAmount(configuration.answerTimeout),
             commit: TimeAmount(configuration.commitTimeout))
@@ -62,37 +99,7 @@ final class Transport: Sendable {
                     value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: size, maximum: size))
             }
         }
-        settings = http
-        proxies = ProxyRules(configuration.proxies)
-        client = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: http)
-    }
-
-    func shutdown() async {
-        try? await client.shutdown()
-        let others = proxied.withLock { proxied in
-            defer { proxied = [:] }
-            return Array(proxied.values)
-        }
-        for client in others { try? await client.shutdown() }
-    }
-
-    private func client(through proxy: ProxyRules.Server?) -> HTTPClient {
-        guard let proxy else { return client }
-        return proxied.withLock { proxied in
-            if let client = proxied[proxy] { return client }
-            var settings = settings
-            switch proxy.kind {
-            case .socks5: settings.proxy = .socksServer(host: proxy.host, port: proxy.port)
-            case .http:
-                let authorization = proxy.user.map {
-                    HTTPClient.Authorization.basic(username: $0, password: proxy.password?.reveal() ?? "")
-                }
-                settings.proxy = .server(host: proxy.host, port: proxy.port, authorization: authorization)
-            }
-            let client = HTTPClient(eventLoopGroup: .singletonMultiThreadedEventLoopGroup, configuration: settings)
-            proxied[proxy] = client
-            return client
-        }
+        return http
     }
 
     /// Sends a request and gives the first answer that is no redirect.
