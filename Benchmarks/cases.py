@@ -167,7 +167,7 @@ class Runner:
             subprocess.run(["rm", "-rf", str(target.folder)], check=False)
 
     def excluding(self, registry, body):
-        self.results.extra_excluded.append(registry.process.pid)
+        self.results.extra_excluded += [process.pid for process in (registry.process, registry.relay) if process]
         try:
             return body()
         finally:

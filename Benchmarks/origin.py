@@ -38,6 +38,8 @@ class Registry:
         self.folder, self.prefix = folder, list(prefix)
         self.address = address or f"127.0.0.1:{free_port()}"
         self.process = None
+        # What carries its packets, where something of ours does.
+        self.relay = None
 
     def start(self):
         self.folder.mkdir(parents=True, exist_ok=True)
