@@ -93,18 +93,24 @@ def as_json(results, engines, notes):
 
 
 def _slower(table):
-    """First lines of the file: where a peer is faster or smaller. Tools that unpack nothing do another job."""
-    found = []
+    """First lines of the file: where a peer is faster or smaller. Tools that unpack nothing do another job: they come last."""
+    same_job, other_job = [], []
     for case, by_tool in table.items():
         own = by_tool.get("strata")
         for tool, figures in by_tool.items():
             if not own or tool == "strata":
                 continue
-            key, unit = ("written", "bytes") if case.startswith("disk") else ("wall", "s")
+            if case.startswith("disk"):
+                key, form = "written", lambda value: f"{value / (1 << 20):.1f} MiB"
+            else:
+                key, form = "wall", lambda value: f"{value * 1000:.1f} ms" if value < 1 else f"{value:.3f} s"
             if figures[key] < own[key]:
-                also = " (unpacks nothing)" if tool in ("skopeo", "umoci") else ""
-                found.append(f"- {case}: {tool}{also} {figures[key]:.3f} {unit}, strata {own[key]:.3f} {unit}")
-    return ["**A peer is faster in:**", "", *found] if found else ["**No case in which a peer is faster.**"]
+                found = other_job if tool in ("skopeo", "umoci") else same_job
+                found.append(f"- {case}: {tool} {form(figures[key])}, strata {form(own[key])}")
+    lines = ["**A peer is faster in:**", "", *same_job] if same_job else ["**No case in which a peer is faster.**"]
+    if other_job:
+        lines += ["", "Faster, but these unpack nothing, so that no container could start from what they leave:", "", *other_job]
+    return lines
 
 
 def _row(case, tool, figures, own, floors):
