@@ -61,6 +61,17 @@ def parse():
     return options
 
 
+def make_images(options, work, results):
+    """Makes what is not there yet. An image that cannot be made is left out, and said to be."""
+    for image in dict.fromkeys(["alpine", *options.image]):
+        try:
+            subprocess.run(
+                [HERE / "make-images", work, image], check=True, stdin=subprocess.DEVNULL, timeout=1800)
+        except (OSError, subprocess.SubprocessError) as failure:
+            results.fail(f"making the image {image}", "make-images", str(failure))
+            options.image = [name for name in options.image if name != image]
+
+
 def fill(registry, work, images):
     for image in images:
         registry.push(work / image, f"{image}:latest")
@@ -99,11 +110,13 @@ def main():
         signal.signal(number, lambda *_: sys.exit(130))
     place, results = places.Place(options.work, options.store), outcome.Results()
     work = place.work
-    subprocess.run([HERE / "make-images", work, *options.image, "alpine"], check=True, stdin=subprocess.DEVNULL)
+    make_images(options, work, results)
     origin = Registry(work / "registry")
     engines = everyone = []
     try:
         place.prepare()
+        if place.problem:
+            results.fail("chroot", "peers", place.problem)
         origin.start()
         fill(origin, work, options.image)
         origin.warm()

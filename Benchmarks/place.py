@@ -22,12 +22,18 @@ class Place:
         self.store = self.work / "store"
         self.disk = pathlib.Path(f"/dev/shm/strata-bench-{os.getpid()}.img")
         self.registries_conf = self.work / "registries.conf"
+        # Why there is no chroot, where there is none: then only what stands on PATH is compared.
+        self.problem = None
 
     def prepare(self):
         self.work.mkdir(parents=True, exist_ok=True)
         self.unmount_below(self.work)
         self.registries_conf.write_text('[[registry]]\nlocation = "198.18.77.2:5000"\ninsecure = true\n')
-        self._make_chroot()
+        try:
+            self._make_chroot()
+        except (Failure, subprocess.TimeoutExpired) as failure:
+            shutil.rmtree(self.chroot, ignore_errors=True)
+            self.problem = str(failure)
         shutil.rmtree(self.store, ignore_errors=True)
         self.store.mkdir()
         if self.kind == "memory":
@@ -48,7 +54,9 @@ class Place:
         for point in reversed([p for p in points if p == str(folder) or p.startswith(f"{folder}/")]):
             if point == str(self.store) and folder != self.work:
                 continue
-            subprocess.run(["umount", "-l" if point != str(self.store) else "-d", point], stderr=subprocess.DEVNULL)
+            if point == str(self.store) and subprocess.run(["umount", point], stderr=subprocess.DEVNULL).returncode == 0:
+                continue
+            subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
 
     def describe(self):
         if self.kind == "memory":
