@@ -146,11 +146,11 @@ def main():
 
 
 def describe(options, place, engines):
-    unsynced = [engine.name for engine in engines if not engine.syncs]
+    unsynced = [engine.name for engine in engines if engine.can("pull") and not engine.syncs]
     return [
         f"{os.cpu_count()} cores, Linux {os.uname().release}, load {os.getloadavg()[0]:.1f} at the start; medians; {place.describe()}.",
         "Strata syncs every blob and layer before it says `Pull complete`."
-        + (f" These do not sync the files that they unpack or copy: {', '.join(unsynced)}." if unsynced else ""),
+        + (f" These do not sync the files that they unpack: {', '.join(unsynced)}." if unsynced else ""),
         f"The slow link is {link.describe()}.",
         "CPU and memory are the tool's and its daemons' together; peers enter a mount namespace first, which costs about 1 ms.",
     ]

@@ -141,6 +141,7 @@ class Strata(Engine):
 class Skopeo(Engine):
     """Copies to an OCI layout; unpacks nothing."""
     remark = " (copies to an OCI layout, unpacks nothing)"
+    syncs = True
 
     def prefix(self):
         return [self.place.tool("skopeo")]
