@@ -38,14 +38,17 @@ extension RegistryClient {
         do {
             list = try Document<TagList>(parsing: bytes, kind: "list of tags", limit: Answer.jsonLimit).value
         } catch { throw answer.invalid("\(error)") }
-        guard let link = answer.headers["Link"].lazy.compactMap(Self.nextLink).first else {
-            return (list.tags ?? [], nil)
-        }
+        return (list.tags ?? [], try nextPage(of: answer))
+    }
+
+    /// The address of a listing's next page; nil after the last.
+    func nextPage(of answer: Answer) throws -> WebAddress? {
+        guard let link = answer.headers["Link"].lazy.compactMap(Self.nextLink).first else { return nil }
         guard let next = answer.address.resolving(link) else { throw answer.invalid("the next page's link is no URL") }
         // Only the path and query are followed: a page of a registry's answer lies at that registry.
         let here = WebAddress(origin: answer.address.origin, path: next.path, query: next.query)
         if here == answer.address { throw answer.invalid("the next page's link goes in a circle") }
-        return (list.tags ?? [], here)
+        return here
     }
 
     /// The target of `<URL>; rel="next"` (RFC 8288).

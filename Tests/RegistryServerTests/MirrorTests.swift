@@ -176,6 +176,33 @@ struct MirrorTests {
         }
     }
 
+    /// What refers to an image is asked for there: signatures and lists of what is in it come through a mirror.
+    @Test func referrersComeFromTheirRegistry() async throws {
+        let image = Image(22, layerBytes: 100)
+        try await TestRegistry.run { upstream in
+            try await image.push(to: upstream.client, "team/app", "v1")
+            let list = String(decoding: image.manifest, as: UTF8.self).replacing(
+                #""schemaVersion":2,"#,
+                with: """
+                    "schemaVersion":2,"artifactType":"application/spdx+json","subject":{"mediaType":"\(Image.type)",\
+                    "digest":"\(image.digest)","size":\(image.manifest.count)},
+                    """)
+            let put = try await upstream.client.send(
+                "PUT", "/v2/team/app/manifests/\(Digest.sha256(of: Array(list.utf8)))",
+                headers: ["Content-Type": Image.type], body: Array(list.utf8))
+            #expect(put.status == 201, "\(put)")
+            try await mirror(of: upstream.server.port) { mirror in
+                let path = "/v2/up.test/team/app/referrers/\(image.digest)"
+                let all = try await mirror.client.send("GET", path)
+                #expect(
+                    all.status == 200 && all.text.contains("\(Digest.sha256(of: Array(list.utf8)))")
+                        && all["Content-Type"] == "application/vnd.oci.image.index.v1+json", "\(all)")
+                let others = try await mirror.client.send("GET", "\(path)?artifactType=application/other")
+                #expect(others.text.contains(#""manifests":[]"#) && others["OCI-Filters-Applied"] == "artifactType")
+            }
+        }
+    }
+
     /// Two clients get the first half before the upstream gave the second, and the upstream is asked once.
     @Test func aBlobIsHandedOnWhileItComes() async throws {
         let image = Image(5, layerBytes: 2_000_000)
@@ -395,20 +422,5 @@ struct MirrorTests {
                 await forgets.stop()
             }
         }
-    }
-
-    @Test(arguments: [
-        ("docker.io", "docker.io", "docker.io"), ("localhost:5001", "localhost_5001", "localhost:5001"),
-        ("hub=https://hub.example/proxy/", "hub", "hub.example/proxy"),
-        ("a.test=http://upstream", "a.test", "upstream:80"),
-    ])
-    func upstreamsAreRead(_ text: String, _ folder: String, _ location: String) throws {
-        let upstream = try Upstream(parsing: text)
-        #expect(upstream.folder == folder && upstream.location == location)
-    }
-
-    @Test(arguments: ["", "a b", "UP//x", "x=ftp://y", "x=https://user@host", "a/b", "x=", "x=https://h.test/a?b"])
-    func whatIsNoUpstreamIsRefused(_ text: String) {
-        #expect(throws: RegistryConfigurationError.self) { _ = try Upstream(parsing: text) }
     }
 }

@@ -27,9 +27,25 @@ struct MirrorRoutes {
             return try DiscoveryRoutes(registry: registry, access: access).tags(exchange, place.name, tags).warning(
                 stale)
         case .referrers(_, let digest):
+            if let found = try await mirrors.referrers(of: digest, place) { return try list(found, exchange) }
             return try await DiscoveryRoutes(registry: registry, access: access).referrers(exchange, place.name, digest)
+                .warning("the upstream cannot be asked")
         default: throw RegistryFailure.nameUnknown(place.name)
         }
+    }
+
+    private struct Index: Encodable {
+        var schemaVersion = 2
+        var mediaType = MediaType.ociIndex.rawValue
+        var manifests: [Descriptor]
+    }
+
+    private func list(_ referrers: [Descriptor], _ exchange: Exchange) throws -> Reply {
+        let type = exchange.target["artifactType"]
+        let shown = referrers.filter { type == nil || $0.artifactType?.rawValue == type }
+        let reply = Reply(200).with(
+            body: try JSONText.bytes(Index(manifests: shown)), type: MediaType.ociIndex.rawValue)
+        return type == nil ? reply : reply.with(.ociFiltersApplied, "artifactType")
     }
 
     private func blob(_ exchange: Exchange, _ digest: Digest, _ place: Mirrors.Place) async throws -> Reply {

@@ -252,6 +252,17 @@ package final class Mirrors: Sendable {
         }
     }
 
+    /// The manifests that refer to one at the upstream; nil where it cannot be asked.
+    func referrers(of digest: Digest, _ place: Place) async throws -> [Descriptor]? {
+        do { return try await client.referrers(of: digest, in: place.repository) } catch {
+            if let error = error as? RegistryError, !Self.isRefusal(error) {
+                counts.withLock { $0.stale += 1 }
+                return nil
+            }
+            throw failure(error, place)
+        }
+    }
+
     // MARK: Blobs
 
     /// The size of a blob: of the manifest that names it, or as its registry says.
