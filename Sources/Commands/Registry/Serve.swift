@@ -31,7 +31,14 @@ private let trustedProxy = Flag.list(
     valueName: "address")
 private let deletes = Flag.bool("deletes", nil, "Take deletes over the API", default: true)
 private let untagged = Flag.bool("remove-untagged", nil, "Let garbage collection remove manifests without a tag")
-private let sparse = Flag.bool("sparse-indexes", nil, "Take indexes that list manifests which are not here")
+private let sparse = Flag.parsed(
+    "sparse", nil,
+    "What may be pushed without all it refers to: none (default), indexes (platforms may lack), images (layers too)",
+    choices: RegistryPolicy.Sparse.allCases.map(\.rawValue)
+) { text in
+    guard let policy = RegistryPolicy.Sparse(rawValue: text) else { throw FlagProblem("want none, indexes or images") }
+    return policy
+}
 private let grace = Flag.parsed(
     "grace", nil, "How long what was deleted can be brought back (default: 24h)", valueName: "duration"
 ) { try RegistryWords.duration($0) }
@@ -96,7 +103,7 @@ extension Command {
         if call.isSet(trustedProxy) { configuration.trustedProxies = Set(call[trustedProxy]) }
         if call.isSet(deletes) { configuration.policy.deletes = call[deletes] }
         if call.isSet(untagged) { configuration.policy.removesUntagged = call[untagged] }
-        if call.isSet(sparse) { configuration.policy.sparseIndexes = call[sparse] }
+        if let policy = call[sparse] { configuration.policy.sparse = policy }
         if let time = call[grace] { configuration.policy.grace = time }
         if let time = call[interval] { configuration.collectionInterval = time }
         if call.isSet(mirror) { configuration.mirrors.upstreams = call[mirror] }

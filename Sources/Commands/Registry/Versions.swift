@@ -1,41 +1,39 @@
+import Linux
 import OCI
 import RegistryServer
 
 private let tag = Flag.string("tag", nil, "Only this tag's", valueName: "tag")
+private let export = Flag.bool("export", nil, "Print the history as a document that `--verify` takes")
+private let verify = Flag.string("verify", nil, "Verify an exported history, without a registry", valueName: "file")
+private let head = Flag.parsed(
+    "head", nil, "With --verify: the hash of an entry, as it was once written down", valueName: "hash"
+) { try Digest(parsing: $0) }
+private let expected = Flag.parsedList(
+    "expect", nil, "What a tag must be now: TAG=DIGEST, TAG=absent or TAG=present", valueName: "tag=what"
+) { text in
+    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2, let tag = TagName(parsing: parts[0]) else {
+        throw FlagProblem("want TAG=DIGEST, TAG=absent or TAG=present")
+    }
+    switch parts[1] {
+    case "absent": return (tag, TagCondition.absent)
+    case "present": return (tag, TagCondition.present)
+    default: return (tag, TagCondition.among([try Digest(parsing: parts[1])]))
+    }
+}
 private let absent = Flag.bool("new", nil, "Only where none of the tags is there yet")
 
 extension Command {
     static let registryVersions: [Command] = [
-        Command(
-            "history", "REPOSITORY", "Show which digest a tag was when, and verify the chain of entries",
-            flags: RegistryFlags.listing + [tag.spec], count: .exactly(1)
-        ) { call in
-            let name = try RegistryWords.repository(call.arguments[0])
-            let (entries, head) = try await call.withRegistry { tools in
-                try await tools.registry.database.read { (try $0.history(of: name), try $0.historyHead(of: name)) }
-            }
-            try call.show(
-                [
-                    ("Sequence", "NO"), ("Time", "TIME"), ("Tag", "TAG"), ("Digest", "DIGEST"), ("By", "BY"),
-                    ("Hash", "HASH"),
-                ],
-                entries.filter { entry in call[tag].map { entry.tag == $0 } ?? true }.map {
-                    [
-                        .int($0.sequence), .string(Times.rfc3339($0.at)), .string($0.tag),
-                        .string($0.digest?.description ?? (call.format == nil ? "removed" : "")), .string($0.by),
-                        .string(call.format == nil ? String($0.hash.description.prefix(19)) : $0.hash.description),
-                    ]
-                })
-            if let problem = HistoryChain.problem(in: entries, head: head) {
-                throw UsageWords(description: "the history of \(name) was changed: \(problem)")
-            }
-            return 0
-        },
+        history,
         Command(
             "tag move", "REPOSITORY TAG=DIGEST|TAG= [TAG=DIGEST...]", "Move and remove several tags, all or none",
-            details: "`TAG=` removes a tag.", flags: [RegistryFlags.root.spec, absent.spec], count: .atLeast(2)
+            details:
+                "`TAG=` removes a tag. With `--expect` nothing happens unless every tag is what is expected of it.",
+            flags: [RegistryFlags.root.spec, absent.spec, expected.spec], count: .atLeast(2)
         ) { call in
             let name = try RegistryWords.repository(call.arguments[0])
+            var expectations = Dictionary(call[expected]) { $1 }
             let moves = try call.arguments.dropFirst().map { word in
                 let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
                 guard parts.count == 2, let tag = TagName(parsing: parts[0]) else {
@@ -43,7 +41,10 @@ extension Command {
                 }
                 return TagMove(
                     tag: tag, digest: parts[1].isEmpty ? nil : try Digest(parsing: parts[1]),
-                    condition: call[absent] ? .absent : nil)
+                    condition: expectations.removeValue(forKey: tag) ?? (call[absent] ? .absent : nil))
+            }
+            if let tag = expectations.keys.map(\.description).min() {
+                throw UsageWords(description: "--expect is about \(tag), which is not among the tags to move")
             }
             try await call.withRegistry { try await $0.registry.moveTags(Array(moves), of: name, by: $0.manager.name) }
             return 0
@@ -84,6 +85,50 @@ extension Command {
             return 0
         },
     ]
+
+    private static let history = Command(
+        "history", "REPOSITORY", "Show which digest a tag was when, and verify the chain of entries",
+        details:
+            "Each entry holds the hash of the one before. Keep the last hash elsewhere, or the whole `--export`: then "
+            + "`--verify FILE --head HASH` shows on any machine whether anything before it was changed. Ends with 1 if so.",
+        flags: RegistryFlags.listing + [tag.spec, export.spec, verify.spec, head.spec], count: .atMost(1)
+    ) { call in
+        let document: HistoryDocument
+        if let path = call[verify] {
+            if !call.arguments.isEmpty { throw UsageWords(description: "--verify reads a file, not a repository") }
+            document = try HistoryDocument(parsing: readFile(path, limit: 1 << 30))
+        } else {
+            guard let word = call.arguments.first else {
+                throw UsageWords(description: "name a REPOSITORY, or a file with --verify")
+            }
+            let name = try RegistryWords.repository(word)
+            document = try await call.withRegistry { tools in
+                try await tools.registry.database.read {
+                    HistoryDocument(of: name, try $0.history(of: name), head: try $0.historyHead(of: name))
+                }
+            }
+        }
+        if call[export] {
+            call.console.line(try document.text())
+        } else {
+            try call.show(
+                [
+                    ("Sequence", "NO"), ("Time", "TIME"), ("Tag", "TAG"), ("Digest", "DIGEST"), ("By", "BY"),
+                    ("Hash", "HASH"),
+                ],
+                document.entries.filter { entry in call[tag].map { entry.tag == $0 } ?? true }.map {
+                    [
+                        .int($0.sequence), .string(Times.rfc3339($0.at)), .string($0.tag),
+                        .string($0.digest?.description ?? (call.format == nil ? "removed" : "")), .string($0.by),
+                        .string(call.format == nil ? String($0.hash.description.prefix(19)) : $0.hash.description),
+                    ]
+                })
+        }
+        if let problem = document.changed(since: call[head]) {
+            throw UsageWords(description: "the history of \(document.repository) was changed: \(problem)")
+        }
+        return 0
+    }
 
     static let registryPolicies: [Command] = [
         Command(

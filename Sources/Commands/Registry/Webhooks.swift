@@ -68,7 +68,9 @@ extension Command {
             return 0
         },
         named("webhook rm", "Remove a webhook with its deliveries", "webhook.remove") { try $0.removeWebhook($1) },
-        named("webhook enable", "Deliver again", "webhook.enable") { try $0.setWebhook($1, isDisabled: false) },
+        named("webhook enable", "Deliver again, and what waits for its next attempt at once", "webhook.enable") {
+            try $0.setWebhook($1, isDisabled: false)
+        },
         named("webhook disable", "Keep events until it is enabled", "webhook.disable") {
             try $0.setWebhook($1, isDisabled: true)
         },

@@ -158,41 +158,15 @@ struct APIRoutes {
                 repositories: Array(names.prefix(count)), next: names.count > count ? names[count - 1] : nil))
     }
 
-    private struct History: Encodable {
-        struct Entry: Encodable {
-            var sequence: Int64
-            var tag: String
-            var digest: String?
-            var time: String
-            var at: Int64
-            var by: String
-            var previous: String?
-            var hash: String
-        }
-        var repository: String
-        var entries: [Entry]
-        var head: String?
-        /// Nil where the chain holds.
-        var problem: String?
-    }
-
     private func history(_ exchange: Exchange) async throws -> Reply {
         try exchange.allow(.get)
         let name = try repository(exchange)
         try await require(.pull, on: name, exchange)
-        let tag = exchange.target["tag"]
         let (entries, head) = try await registry.database.read {
             (try $0.history(of: name), try $0.historyHead(of: name))
         }
-        let shown = entries.filter { tag == nil || $0.tag == tag }.map { entry in
-            History.Entry(
-                sequence: entry.sequence, tag: entry.tag, digest: entry.digest?.description, time: utc(entry.at),
-                at: entry.at, by: entry.by, previous: entry.previous?.description, hash: entry.hash.description)
-        }
         return try Reply(200).with(
-            json: History(
-                repository: name.description, entries: shown, head: head?.description,
-                problem: HistoryChain.problem(in: entries, head: head)))
+            json: HistoryDocument(of: name, entries, head: head, tag: exchange.target["tag"]))
     }
 
     private struct Space: Encodable {

@@ -159,20 +159,16 @@ package final class AccessControl: Sendable {
         -> Principal
     {
         let now = now()
-        if let wait = throttle.wait(name, from: address, now: now) {
-            throw RegistryFailure(
-                .tooManyRequests, status: 429, "too many wrong passwords: try again in \((wait + 999) / 1000) seconds"
-            ).with(header: "Retry-After", "\((wait + 999) / 1000)")
-        }
+        try throttle.check(name, from: address, now: now)
         var stored = try await snapshot().accounts[name]
         if stored?.account.kind != .user || !credentials.contains(name, password, stored: stored?.hash ?? "") {
             // Made or renewed a moment ago by another process: nobody is refused for what is out of date.
             renew()
             stored = try await snapshot().accounts[name]
         }
-        let matches = try await matches(name, password, stored)
+        let matches = try await matches(name, password, stored, from: address, at: now)
         guard let stored, matches, Self.isUsable(stored.account, at: now) else {
-            throttle.failed(name, from: address, now: now)
+            if matches { throttle.failed(name, from: address, now: now) }
             let reason =
                 switch (stored, matches) {
                 case (nil, _): "no such account"
@@ -195,21 +191,27 @@ package final class AccessControl: Sendable {
         return stored.account.principal
     }
 
-    private func matches(_ name: String, _ password: String, _ stored: StoredAccount?) async throws -> Bool {
-        guard let stored else {
+    private func matches(
+        _ name: String, _ password: String, _ stored: StoredAccount?, from address: String, at now: Int64
+    ) async throws -> Bool {
+        if let stored, stored.account.kind == .robot {
+            let matches = RobotSecret.matches(password, stored.hash)
+            if !matches { throttle.failed(name, from: address, now: now) }
+            return matches
+        }
+        if let stored, credentials.contains(name, password, stored: stored.hash) { return true }
+        let encoded = stored?.hash
+        let matches = try await hashers.runIfActive { [throttle] in
+            // Many tries at once wait here for their turn: those before them count already.
+            try throttle.check(name, from: address, now: now)
             // As long as for an account that is there: the time must not tell names.
-            _ = try await hashers.runIfActive { Self.decoy?.matches(password) }
+            let hash = encoded.map { try? PasswordHash(encoded: $0) } ?? Self.decoy
+            if let hash, hash.matches(password), encoded != nil { return true }
+            throttle.failed(name, from: address, now: now)
             return false
         }
-        if stored.account.kind == .robot { return RobotSecret.matches(password, stored.hash) }
-        if credentials.contains(name, password, stored: stored.hash) { return true }
-        let encoded = stored.hash
-        guard try await hashers.runIfActive({ (try? PasswordHash(encoded: encoded))?.matches(password) ?? false })
-        else {
-            return false
-        }
-        credentials.insert(name, password, stored: stored.hash)
-        return true
+        if matches, let stored { credentials.insert(name, password, stored: stored.hash) }
+        return matches
     }
 
     private static let decoy = try? PasswordHash(of: randomText())

@@ -19,12 +19,17 @@ final class LoginThrottle: Sendable {
 
     private let failures = Mutex<[String: Failures]>([:])
 
-    /// Milliseconds to wait before the next try; nil where it may be now.
-    func wait(_ name: String, from address: String, now: Int64) -> Int64? {
-        failures.withLock { failures in
-            let until = max(failures["\(address) \(name)"]?.until ?? 0, failures[address]?.until ?? 0)
-            return until > now ? until - now : nil
+    /// Refuses a try that comes too early, and tells when it may come.
+    func check(_ name: String, from address: String, now: Int64) throws(RegistryFailure) {
+        let until = failures.withLock { failures in
+            max(failures["\(address) \(name)"]?.until ?? 0, failures[address]?.until ?? 0)
         }
+        if until <= now { return }
+        let seconds = (until - now + 999) / 1000
+        throw RegistryFailure(
+            .tooManyRequests, status: 429,
+            "too many wrong passwords: try again in \(seconds) second\(seconds == 1 ? "" : "s")"
+        ).with(header: "Retry-After", "\(seconds)")
     }
 
     func failed(_ name: String, from address: String, now: Int64) {

@@ -15,7 +15,7 @@ extension Registry {
     ///
     /// - Parameter progress: told of each blob's bytes when they were read.
     package func check(progress: @escaping @Sendable (Int64) -> Void = { _ in }) async throws -> [RegistryProblem] {
-        try await Workers.run { [database, storage, policy] in
+        try await Workers.run { [database, storage] in
             var problems = try database.problems().map { RegistryProblem(subject: "registry.db", message: $0) }
             for (digest, size) in try database.readBlocking({ try $0.allBlobs() }) {
                 if let message = try storage.problem(with: digest, size: size) {
@@ -36,7 +36,7 @@ extension Registry {
                 }
             }
             try database.readBlocking { records in
-                problems += try records.danglingReferences(sparse: policy.sparseIndexes)
+                problems += try records.danglingReferences()
                 for name in try records.repositories(after: "", limit: Int(Int32.max)) {
                     let repository = try RepositoryName(parsing: name)
                     let entries = try records.history(of: repository)
@@ -59,23 +59,23 @@ extension RegistryRecords {
         try connection.rows("SELECT digest FROM manifests ORDER BY digest").map { try $0.digest(0) }
     }
 
-    /// References of manifests that the repository has to content that it does not have. A mirror has of what a manifest
-    /// names only what somebody asked for.
-    fileprivate func danglingReferences(sparse: Bool) throws -> [RegistryProblem] {
+    /// References of manifests that the repository has to content that it must have and does not have. A mirror has of what a
+    /// manifest names only what somebody asked for.
+    fileprivate func danglingReferences() throws -> [RegistryProblem] {
         try connection.rows(
             """
             SELECT r.name, f.manifest, f.digest, f.kind FROM manifest_references f
             JOIN repositories r ON r.id = f.repository
             JOIN repository_manifests m ON m.repository = f.repository AND m.digest = f.manifest
-            WHERE m.deleted IS NULL AND m.pusher NOT LIKE 'mirror of %' AND (
+            WHERE m.deleted IS NULL AND f.absent = 0 AND m.pusher NOT LIKE 'mirror of %' AND (
                 f.kind = 'blob' AND NOT EXISTS (
                     SELECT 1 FROM repository_blobs l
                     WHERE l.repository = f.repository AND l.digest = f.digest AND l.deleted IS NULL)
-                OR f.kind = 'manifest' AND $1 = 0 AND NOT EXISTS (
+                OR f.kind = 'manifest' AND NOT EXISTS (
                     SELECT 1 FROM repository_manifests n
                     WHERE n.repository = f.repository AND n.digest = f.digest AND n.deleted IS NULL))
             ORDER BY r.name, f.manifest
-            """, [.integer(sparse ? 1 : 0)]
+            """
         ).map { row in
             RegistryProblem(
                 subject: "manifest \(row.text(1)) of \(row.text(0))",

@@ -29,7 +29,7 @@ extension RegistryServerConfiguration {
         var externalAddress: String?
         var trustedProxies: [String]?
         var deletes: Bool?
-        var sparseIndexes: Bool?
+        var sparse: String?
         var removeUntagged: Bool?
         var graceSeconds: Int?
         var collectionSeconds: Int?
@@ -46,7 +46,7 @@ extension RegistryServerConfiguration {
         var mirrorCredentials: String?
 
         static let keys: Set<String> = [
-            "listen", "tls", "auth", "anonymousPull", "externalAddress", "trustedProxies", "deletes", "sparseIndexes",
+            "listen", "tls", "auth", "anonymousPull", "externalAddress", "trustedProxies", "deletes", "sparse",
             "removeUntagged",
             "graceSeconds", "collectionSeconds", "uploadLifetimeSeconds", "largestBlob", "concurrentUploads",
             "connections", "requestSeconds", "mirrors", "mirrorRoot", "mirrorFreshSeconds", "mirrorKeepSeconds",
@@ -93,18 +93,13 @@ extension RegistryServerConfiguration {
                 certificate: tls.certificate, key: tls.key, clientAuthority: tls.clientAuthority)
         }
         if let text = file.auth {
-            guard let mode = Authentication(rawValue: text) else {
-                throw RegistryConfigurationError(
-                    "`auth` of `\(path)` is `\(text)`: want "
-                        + Authentication.allCases.map(\.rawValue).joined(separator: ", "))
-            }
-            authentication = mode
+            authentication = try Self.choice(text, of: "auth", path)
         }
         if let patterns = file.anonymousPull { anonymousPull = try patterns.map { try RepositoryPattern($0) } }
         externalAddress = file.externalAddress ?? externalAddress
         if let addresses = file.trustedProxies { trustedProxies = Set(addresses) }
         policy.deletes = file.deletes ?? policy.deletes
-        policy.sparseIndexes = file.sparseIndexes ?? policy.sparseIndexes
+        if let text = file.sparse { policy.sparse = try Self.choice(text, of: "sparse", path) }
         policy.removesUntagged = file.removeUntagged ?? policy.removesUntagged
         policy.largestBlob = file.largestBlob ?? policy.largestBlob
         policy.concurrentUploads = file.concurrentUploads ?? policy.concurrentUploads
@@ -129,6 +124,14 @@ extension RegistryServerConfiguration {
         if let seconds = file.mirrorKeepSeconds { mirrors.keep = .seconds(max(seconds, 1)) }
         if let count = file.connections { limits.connections = max(count, 1) }
         if let seconds = file.requestSeconds { limits.requestTime = .seconds(max(seconds, 1)) }
+    }
+
+    private static func choice<Choice: RawRepresentable<String> & CaseIterable>(
+        _ text: String, of key: String, _ path: String
+    ) throws(RegistryConfigurationError) -> Choice {
+        if let choice = Choice(rawValue: text) { return choice }
+        let words = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+        throw RegistryConfigurationError("`\(key)` of `\(path)` is `\(text)`: want \(words)")
     }
 
     private static func reason(_ error: any Error) -> String {

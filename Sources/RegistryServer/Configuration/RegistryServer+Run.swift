@@ -61,13 +61,16 @@ package final class RegistryService: Sendable {
     private let tasks = TaskBag()
 
     /// Opens a registry for this process alone to serve.
-    package static func open(_ configuration: RegistryServerConfiguration, logger: Logger) async throws
-        -> RegistryService
-    {
+    ///
+    /// - Parameter now: the time, in milliseconds since 1970.
+    package static func open(
+        _ configuration: RegistryServerConfiguration, logger: Logger,
+        now: @escaping @Sendable () -> Int64 = Registry.systemTime
+    ) async throws -> RegistryService {
         try await Workers.run {
             try makeDirectories(configuration.root, permissions: 0o700)
             let lock = try ServerLock(root: configuration.root)
-            let registry = try Registry(root: configuration.root, policy: configuration.policy)
+            let registry = try Registry(root: configuration.root, policy: configuration.policy, now: now)
             try configuration.check(hasAccounts: registry.database.readBlocking { try $0.hasAccounts() })
             let access = AccessControl(
                 registry.database, mode: configuration.authentication, anonymousPull: configuration.anonymousPull,

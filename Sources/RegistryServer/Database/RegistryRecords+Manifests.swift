@@ -28,7 +28,7 @@ package struct ManifestEntry: Sendable {
         package var size: Int64
         package var kind: Kind
         /// Whether the repository may be without it (an entry of a sparse index).
-        package var mayBeMissing: Bool
+        package var mayBeMissing = false
     }
 }
 
@@ -69,7 +69,7 @@ extension RegistryRecords {
         by actor: String, at now: Int64
     ) throws {
         let repository = try makeRepository(name, at: now)
-        try requireReferences(entry, name, repository)
+        let absent = try requireReferences(entry, name, repository)
         let digest = SQLValue.text(entry.digest.description)
         try connection.execute(
             "INSERT INTO manifests (digest, size, bytes) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING",
@@ -95,10 +95,14 @@ extension RegistryRecords {
         for reference in entry.references {
             try connection.execute(
                 """
-                INSERT INTO manifest_references (repository, manifest, digest, kind) VALUES ($1, $2, $3, $4)
-                ON CONFLICT (repository, manifest, digest) DO NOTHING
+                INSERT INTO manifest_references (repository, manifest, digest, kind, absent)
+                VALUES ($1, $2, $3, $4, $5)
+                ON CONFLICT (repository, manifest, digest) DO UPDATE SET absent = $5
                 """,
-                [.integer(repository), digest, .text(reference.digest.description), .text(reference.kind.rawValue)])
+                [
+                    .integer(repository), digest, .text(reference.digest.description), .text(reference.kind.rawValue),
+                    .integer(absent.contains(reference.digest) ? 1 : 0),
+                ])
         }
         if !known {
             try addEvent(
@@ -131,6 +135,10 @@ extension RegistryRecords {
                 .unsupported, status: 405,
                 "manifest \(digest) is listed by the index \(user.text(0)): delete the index first")
         }
+        // Whoever may take it away from an index makes that one sparse.
+        try connection.execute(
+            "UPDATE manifest_references SET absent = 1 WHERE repository = $1 AND digest = $2 AND kind = 'manifest'",
+            [.integer(repository), .text(digest.description)])
         let tags = try connection.rows(
             "SELECT name FROM tags WHERE repository = $1 AND digest = $2 ORDER BY name",
             [.integer(repository), .text(digest.description)])
@@ -170,8 +178,13 @@ extension RegistryRecords {
     }
 
     /// Refuses a manifest whose content is not all here, or is not what it says.
-    private func requireReferences(_ entry: ManifestEntry, _ name: RepositoryName, _ repository: Int64) throws {
+    ///
+    /// - Returns: what is not here and may be missing.
+    private func requireReferences(
+        _ entry: ManifestEntry, _ name: RepositoryName, _ repository: Int64
+    ) throws -> Set<Digest> {
         var missing: [Digest] = []
+        var absent: Set<Digest> = []
         for reference in entry.references {
             let parameters: [SQLValue] = [.integer(repository), .text(reference.digest.description)]
             let blob = """
@@ -188,10 +201,13 @@ extension RegistryRecords {
                     throw RegistryFailure.manifestInvalid(
                         "the manifest gives \(reference.digest) \(reference.size) bytes, but it has \(size)")
                 }
-            } else if !reference.mayBeMissing {
+            } else if reference.mayBeMissing {
+                absent.insert(reference.digest)
+            } else {
                 missing.append(reference.digest)
             }
         }
         if !missing.isEmpty { throw RegistryFailure.manifestBlobUnknown(missing, name) }
+        return absent
     }
 }

@@ -12,10 +12,14 @@ package enum TagCondition: Sendable, Hashable {
 }
 
 extension RegistryRecords {
-    /// Tags of a repository in ASCII order, after a tag.
+    /// Tags of a repository after a tag, in the order of distribution-spec "Listing Tags": whatever their case, and where
+    /// only the case differs in ASCII order.
     package func tags(of name: RepositoryName, after last: String, limit: Int) throws -> [String] {
         try connection.rows(
-            "SELECT name FROM tags WHERE repository = $1 AND name > $2 ORDER BY name LIMIT $3",
+            """
+            SELECT name FROM tags WHERE repository = $1 AND lower(name) >= lower($2) AND (lower(name), name) > (lower($2), $2)
+            ORDER BY lower(name), name LIMIT $3
+            """,
             [.integer(try requireRepository(name)), .text(last), .integer(Int64(limit))]
         ).map { $0.text(0) }
     }

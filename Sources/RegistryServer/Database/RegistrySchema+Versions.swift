@@ -17,6 +17,14 @@ extension RegistrySchema {
             """,
         ])
 
+    static let references = Migration(
+        "remember what a manifest may lack, and order tags whatever their case",
+        [
+            // absent: the manifest was taken without it, by the policy of then; it may have come since.
+            "ALTER TABLE manifest_references ADD COLUMN absent INTEGER NOT NULL DEFAULT 0",
+            "CREATE INDEX tags_order ON tags (repository, lower(name), name)",
+        ])
+
     static let webhooks = Migration(
         "create webhooks and their deliveries",
         [

@@ -71,6 +71,6 @@ enum RegistrySchema {
                     actor TEXT NOT NULL, tag TEXT, digest TEXT, previous TEXT, media_type TEXT, size INTEGER)
                 """,
             ]),
-        access, versions, webhooks,
+        access, versions, webhooks, references,
     ]
 }

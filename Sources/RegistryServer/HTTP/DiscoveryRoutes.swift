@@ -19,6 +19,7 @@ struct DiscoveryRoutes {
     func tags(_ exchange: Exchange, _ name: RepositoryName) async throws -> Reply {
         try exchange.allow(.get, .head)
         let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
+        if !last.isEmpty, TagName(parsing: last) == nil { throw RegistryFailure.tagInvalid(last) }
         let tags = try await registry.database.read { try $0.tags(of: name, after: last, limit: count + 1) }
         let page = Array(tags.prefix(count))
         return try Self.list(name, page, count, hasMore: tags.count > count)
@@ -40,6 +41,7 @@ struct DiscoveryRoutes {
     func catalog(_ exchange: Exchange, _ challenge: Challenge) async throws -> Reply {
         try exchange.allow(.get, .head)
         let (count, last) = try exchange.page(default: 100, limit: 1000)
+        if !last.isEmpty { _ = try RepositoryName(parsing: last) }
         if try await !access.isOpen() {
             let isGranted = exchange.caller.token?.contains { $0.type == "registry" && $0.name == "catalog" } ?? true
             if !exchange.caller.isKnown || !isGranted {
@@ -63,8 +65,9 @@ struct DiscoveryRoutes {
     func referrers(_ exchange: Exchange, _ name: RepositoryName, _ subject: Digest) async throws -> Reply {
         try exchange.allow(.get, .head)
         let type = exchange.target["artifactType"]
-        let last = exchange.target["last"] ?? ""
-        let limit = Self.referrersPage
+        // The specification has no `n` here; a client that asks for fewer gets them, and the `Link` to the rest.
+        let (limit, last) = try exchange.page(default: Self.referrersPage, limit: Self.referrersPage)
+        if !last.isEmpty { _ = try Digest(fromRequest: last) }
         let found = try await registry.database.read {
             try $0.referrers(of: subject, in: name, artifactType: type, after: last, limit: limit + 1)
         }
@@ -74,8 +77,8 @@ struct DiscoveryRoutes {
         if type != nil { reply = reply.with(.ociFiltersApplied, "artifactType") }
         if found.count > limit, let last = page.last {
             let filter = type.map { "&artifactType=\(RequestTarget.encode($0))" } ?? ""
-            let next = RequestTarget.encode(last.digest.description)
-            reply = reply.with(.link, "</v2/\(name)/referrers/\(subject)?last=\(next)\(filter)>; rel=\"next\"")
+            let next = "n=\(limit)&last=\(RequestTarget.encode(last.digest.description))"
+            reply = reply.with(.link, "</v2/\(name)/referrers/\(subject)?\(next)\(filter)>; rel=\"next\"")
         }
         return reply
     }

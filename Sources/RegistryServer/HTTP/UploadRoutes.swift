@@ -70,7 +70,7 @@ struct UploadRoutes {
 
     func respond(to exchange: Exchange, _ name: RepositoryName, _ id: UploadID) async throws -> Reply {
         switch exchange.method {
-        case .get:
+        case .get, .head:
             let offset = try await registry.withUpload(id, of: name) { $0.offset }
             return Self.progress(204, id, name, offset: offset)
         case .patch:
@@ -92,7 +92,7 @@ struct UploadRoutes {
         case .delete:
             try await registry.cancelUpload(id, of: name)
             return Reply(204)
-        default: throw RegistryFailure.notAllowed("GET, PATCH, PUT, DELETE")
+        default: throw RegistryFailure.notAllowed("GET, HEAD, PATCH, PUT, DELETE")
         }
     }
 

@@ -9,7 +9,7 @@ extension Registry {
     ) async throws {
         var entry = try await Workers.run {
             try ManifestEntry(
-                parsing: bytes, mediaType: descriptor.mediaType, as: .digest(descriptor.digest), sparse: true)
+                parsing: bytes, mediaType: descriptor.mediaType, as: .digest(descriptor.digest), sparse: .images)
         }
         for index in entry.references.indices { entry.references[index].mayBeMissing = true }
         let kept = entry

@@ -7,9 +7,9 @@ extension ManifestEntry {
     ///   - bytes: the exact bytes.
     ///   - mediaType: the request's `Content-Type`; nil where it has none.
     ///   - reference: what it is pushed as; a digest must be that of the bytes.
-    ///   - sparse: whether an index may list what is not here.
+    ///   - sparse: what may be missing.
     package init(
-        parsing bytes: [UInt8], mediaType: MediaType?, as reference: ManifestReference, sparse: Bool
+        parsing bytes: [UInt8], mediaType: MediaType?, as reference: ManifestReference, sparse: RegistryPolicy.Sparse
     ) throws(RegistryFailure) {
         var algorithm = Digest.Algorithm.sha256
         if case .digest(let digest) = reference { algorithm = digest.algorithm }
@@ -33,8 +33,9 @@ extension ManifestEntry {
             annotations = value.annotations ?? [:]
             // Content that lives elsewhere is not pushed: image-spec "Non-Distributable Layers", docker's foreign layers.
             let layers = value.layers.filter { !$0.mediaType.isForeignLayer && ($0.urls ?? []).isEmpty }
-            references = ([value.config] + layers).map {
-                Reference(digest: $0.digest, size: $0.size, kind: .blob, mayBeMissing: false)
+            references = [Reference(digest: value.config.digest, size: value.config.size, kind: .blob)]
+            references += layers.map {
+                Reference(digest: $0.digest, size: $0.size, kind: .blob, mayBeMissing: sparse == .images)
             }
         case .index(let index):
             let value = index.value
@@ -48,7 +49,7 @@ extension ManifestEntry {
                     digest: entry.digest, size: entry.size,
                     kind: entry.mediaType.isLayer || entry.mediaType.rawValue.contains(".cacheconfig.")
                         ? .blob : .manifest,
-                    mayBeMissing: sparse)
+                    mayBeMissing: sparse != .none)
             }
         }
     }

@@ -27,7 +27,7 @@ package final class Registry: Sendable {
 
     package init(
         storage: any RegistryBlobStorage, database: RegistryDatabase, policy: RegistryPolicy = RegistryPolicy(),
-        now: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
+        now: @escaping @Sendable () -> Int64 = Registry.systemTime
     ) {
         self.storage = storage
         self.database = database
@@ -36,12 +36,18 @@ package final class Registry: Sendable {
     }
 
     /// Opens the registry in a directory, making it where it is missing: blobs below `blobs`, rows in `registry.db`.
-    package convenience init(root: String, policy: RegistryPolicy = RegistryPolicy()) throws {
+    package convenience init(
+        root: String, policy: RegistryPolicy = RegistryPolicy(),
+        now: @escaping @Sendable () -> Int64 = Registry.systemTime
+    ) throws {
         try makeDirectories(root, permissions: 0o700)
         try self.init(
             storage: FileBlobStorage(path: root), database: RegistryDatabase(path: "\(root)/registry.db"),
-            policy: policy)
+            policy: policy, now: now)
     }
+
+    /// The clock of this machine, in milliseconds since 1970.
+    package static let systemTime: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
 
     // MARK: Blobs
 
@@ -132,7 +138,7 @@ package final class Registry: Sendable {
         _ bytes: [UInt8], mediaType: MediaType?, as reference: ManifestReference, tags: [TagName],
         if condition: TagCondition?, to name: RepositoryName, by actor: String
     ) async throws -> (digest: Digest, subject: Digest?) {
-        let sparse = policy.sparseIndexes
+        let sparse = policy.sparse
         let entry = try await Workers.run {
             try ManifestEntry(parsing: bytes, mediaType: mediaType, as: reference, sparse: sparse)
         }
@@ -151,7 +157,7 @@ package final class Registry: Sendable {
         async throws
     {
         let now = now()
-        let sparse = policy.sparseIndexes
+        let sparse = policy.sparse != .none
         try await database.write { records in
             switch reference {
             case .tag(let tag): try records.deleteTag(tag, of: name, by: actor, at: now)

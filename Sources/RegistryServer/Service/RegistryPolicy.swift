@@ -1,7 +1,16 @@
 /// What a registry allows and how long it keeps what nobody needs.
 package struct RegistryPolicy: Sendable, Hashable {
-    /// Whether an index may list manifests that the repository does not have.
-    package var sparseIndexes = false
+    /// What a manifest may refer to without the repository having it.
+    package enum Sparse: String, Sendable, Hashable, CaseIterable {
+        /// Nothing: whatever is pushed can be pulled whole.
+        case none
+        /// An index may list manifests that are not here: some platforms of a mirrored image.
+        case indexes
+        /// An image may lack layers too, and an index whatever it lists.
+        case images
+    }
+
+    package var sparse = Sparse.none
     /// The largest blob, in bytes.
     package var largestBlob: Int64 = 1 << 40
     /// The most request bodies that are taken at a time.

@@ -113,10 +113,16 @@ extension RegistryRecords {
         try connection.execute("DELETE FROM webhooks WHERE id = $1", [.integer(try webhook(name).id)])
     }
 
+    /// Stops a webhook, or lets it deliver; then what waits for its next attempt is due at once: whoever enables it knows
+    /// that the receiver is there.
     package func setWebhook(_ name: String, isDisabled: Bool) throws {
+        let hook = SQLValue.integer(try webhook(name).id)
         try connection.execute(
-            "UPDATE webhooks SET disabled = $2 WHERE id = $1",
-            [.integer(try webhook(name).id), .integer(isDisabled ? 1 : 0)])
+            "UPDATE webhooks SET disabled = $2 WHERE id = $1", [hook, .integer(isDisabled ? 1 : 0)])
+        if !isDisabled {
+            try connection.execute(
+                "UPDATE deliveries SET next = created WHERE webhook = $1 AND state = 'waiting'", [hook])
+        }
     }
 
     /// The last event that a webhook looked at.
@@ -209,11 +215,6 @@ extension RegistryRecords {
             throw AccountError(.refused, "the event of delivery \(id) is no longer in the log")
         }
         try addDelivery(of: delivery.event, delivery.repository, to: hook, at: now)
-    }
-
-    /// Makes what waits for its next attempt due now.
-    package func hastenDeliveries() throws {
-        try connection.execute("UPDATE deliveries SET next = created WHERE state = 'waiting'")
     }
 
     /// Forgets old events and deliveries. What is still to be sent stays.

@@ -1,5 +1,6 @@
 package import Logging
 package import RegistryServer
+import Synchronization
 
 /// Our own registry in this process, on a free loopback port, with a directory of its own.
 ///
@@ -34,10 +35,13 @@ package struct TestRegistry: Sendable {
 
     /// Starts a registry, runs a closure, stops it.
     ///
-    /// - Parameter configure: changes the configuration: a registry of this machine that lets everybody in.
+    /// - Parameters:
+    ///   - clock: the time as the registry sees it; nil for that of this machine.
+    ///   - configure: changes the configuration: a registry of this machine that lets everybody in.
     package static func run<Result>(
         policy: RegistryPolicy = RegistryPolicy(),
         logger: Logger = TestRegistry.silent,
+        clock: TestClock? = nil,
         configure: (inout RegistryServerConfiguration) throws -> Void = { _ in },
         _ body: (TestRegistry) async throws -> Result
     ) async throws -> Result {
@@ -46,7 +50,9 @@ package struct TestRegistry: Sendable {
         configuration.listen.port = 0
         configuration.policy = policy
         try configure(&configuration)
-        let service = try await RegistryService.open(configuration, logger: logger)
+        var now = Registry.systemTime
+        if let clock { now = { clock.now } }
+        let service = try await RegistryService.open(configuration, logger: logger, now: now)
         let result: Result
         do {
             let server = try await service.serve()
@@ -58,6 +64,18 @@ package struct TestRegistry: Sendable {
         try await service.stop()
         return result
     }
+}
+
+/// A clock that stands still until a test moves it.
+package final class TestClock: Sendable {
+    private let value = Mutex(Registry.systemTime())
+
+    package init() {}
+
+    /// Milliseconds since 1970.
+    package var now: Int64 { value.withLock { $0 } }
+
+    package func advance(_ milliseconds: Int64) { value.withLock { $0 += milliseconds } }
 }
 
 /// The value of an `Authorization` with Basic credentials.

@@ -5,28 +5,12 @@ import Testing
 /// `strata registry …` as a person uses it, with the real clients.
 struct RegistryCommandTests {
     /// A served registry, ended with SIGTERM.
-    private func serve<Result>(
-        _ strata: StrataProcess, _ flags: [String] = [], _ body: (_ authority: String) async throws -> Result
-    ) async throws -> Result {
-        let (server, authority) = try await start(strata, flags)
-        let result = try await body(authority)
-        server.signal(15)
-        let end = try server.finish()
-        #expect(end.status == 0 && end.errorOutput.contains("stopped"), "\(end)")
-        return result
-    }
-
-    private func start(_ strata: StrataProcess, _ flags: [String] = []) async throws -> (RunningProcess, String) {
-        let port = try freePort()
-        let server = try strata.start(["registry", "serve", "--listen", "127.0.0.1:\(port)"] + flags)
-        let deadline = ContinuousClock.now + .seconds(60)
-        while !server.output.contains("http") {
-            if ContinuousClock.now > deadline {
-                throw StrataProcess.Failure(description: "the registry does not serve: \(server.errorOutput)")
-            }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        return (server, "127.0.0.1:\(port)")
+    private func serve(
+        _ strata: StrataProcess, _ flags: [String] = [], _ body: (_ authority: String) async throws -> Void
+    ) async throws {
+        let served = try await ServedRegistry.start(strata, flags)
+        try await body(served.authority)
+        try served.stop()
     }
 
     private func shell(_ script: String, _ strata: StrataProcess) async throws -> String {
@@ -111,6 +95,66 @@ struct RegistryCommandTests {
         }
     }
 
+    /// Several tags change together where all is as expected, and their history is verified far from the registry.
+    @Test func tagsMoveTogetherAndTheirHistoryIsVerifiedElsewhere() async throws {
+        let strata = try StrataProcess()
+        _ = try await shell(image, strata)
+        try await serve(strata) { authority in
+            _ = try await shell(
+                """
+                skopeo copy -q --dest-tls-verify=false oci:image:v1 docker://\(authority)/app:blue
+                umoci config --image image:v1 --config.label next=yes
+                skopeo copy -q --dest-tls-verify=false oci:image:v1 docker://\(authority)/app:green
+                """, strata)
+            let lines = try strata.succeed("registry", "history", "app", "--format", "{{.Tag}} {{.Digest}}")
+                .split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+            let (blue, green) = (lines[0][1], lines[1][1])
+            try strata.succeed(
+                "registry", "tag", "move", "app", "live=\(green)", "previous=\(blue)", "blue=", "--expect",
+                "live=absent",
+                "--expect", "blue=\(blue)", "--expect", "blue=present")
+            // One expectation that fails keeps all of them from moving.
+            let refused = try strata.run(
+                "registry", "tag", "move", "app", "live=\(blue)", "green=", "--expect", "live=\(blue)")
+            #expect(refused.status == 1 && refused.errorOutput.contains("names \(green)"), "\(refused)")
+            let stray = try strata.run("registry", "tag", "move", "app", "live=\(blue)", "--expect", "x=absent")
+            #expect(stray.status == 1 && stray.errorOutput.contains("not among the tags to move"), "\(stray)")
+            #expect(
+                try await shell("curl -fsS http://\(authority)/v2/app/tags/list", strata)
+                    == #"{"name":"app","tags":["green","live","previous"]}"#)
+            let table = try strata.succeed("registry", "history", "app", "--format", "{{.Sequence}} {{.Hash}}")
+            let hashes = table.split(separator: "\n").map { String($0.split(separator: " ")[1]) }
+            #expect(hashes.count == 5)
+
+            // The export, and the same from the API, verify on a machine that has no registry.
+            let document = try strata.succeed("registry", "history", "app", "--export")
+            #expect(
+                try await shell("curl -fsS 'http://\(authority)/api/v1/history?repository=app'", strata) + "\n"
+                    == document)
+            let elsewhere = try StrataProcess()
+            func verify(_ text: String, _ flags: String...) throws -> StrataProcess.Result {
+                try writeFile(text, "\(elsewhere.directory.path)/cwd/history.json")
+                return try elsewhere.run(["registry", "history", "--verify", "history.json"] + flags)
+            }
+            #expect(try verify(document).status == 0)
+            #expect(try verify(document, "--head", hashes[2]).output.contains("previous"))
+            let short = try verify(document, "--head", "sha256:\(String(repeating: "0", count: 64))")
+            #expect(short.status == 1 && short.errorOutput.contains("no entry has the hash"), "\(short)")
+            for (old, new) in [
+                (#""by":"""#, #""by":"mallory""#), (#""tag":"blue""#, #""tag":"b1ue""#), (blue, green),
+                (#""sequence":2"#, #""sequence":3"#), (hashes[4], hashes[3]),
+            ] {
+                let changed = try verify(document.replacing(old, with: new))
+                #expect(changed.status == 1 && changed.errorOutput.contains("was changed"), "\(old): \(changed)")
+            }
+            #expect(try verify("{}").errorOutput.contains("no tag history"))
+        }
+    }
+
+    private func writeFile(_ text: String, _ path: String) throws {
+        _ = try runShell("cat > '\(path)' <<'END'\n\(text)\nEND")
+    }
+
     @Test(arguments: [
         (["registry", "user", "add", "Ann", "--password-stdin"], "`Ann` is no name"),
         (["registry", "user", "rm", "nobody"], "there is no user `nobody`"),
@@ -144,12 +188,13 @@ struct RegistryCommandTests {
     @Test func aSecondServerIsKeptOutAndAKilledOneComesBack() async throws {
         let strata = try StrataProcess()
         _ = try await shell(image, strata)
-        let (server, first) = try await start(strata)
-        _ = try await shell("skopeo copy -q --dest-tls-verify=false oci:image:v1 docker://\(first)/a:v1", strata)
+        let first = try await ServedRegistry.start(strata)
+        _ = try await shell(
+            "skopeo copy -q --dest-tls-verify=false oci:image:v1 docker://\(first.authority)/a:v1", strata)
         let second = try strata.run("registry", "serve", "--listen", "127.0.0.1:0")
         #expect(second.status == 1 && second.errorOutput.contains("another server uses"), "\(second)")
-        server.signal(9)
-        _ = try server.finish()
+        first.process.signal(9)
+        _ = try first.process.finish()
         try await serve(strata) { authority in
             let digest = try await shell(
                 "skopeo inspect --tls-verify=false --format '{{.Digest}}' docker://\(authority)/a:v1", strata)
