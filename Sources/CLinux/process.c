@@ -150,6 +150,8 @@ int clinux_signal_default(int signal) {
 
 int clinux_new_network_namespace(void) { return RESULT(unshare(CLONE_NEWNET)); }
 
+int clinux_join_network_namespace(int fd) { return RESULT(setns(fd, CLONE_NEWNET)); }
+
 int clinux_enter_namespace(int fd) { return RESULT(setns(fd, 0)); }
 
 int clinux_capabilities(uint64_t *effective, uint64_t *bounding) {

@@ -20,9 +20,10 @@ extension ImageService {
     /// - Returns: bytes freed.
     @discardableResult
     func collect(_ reach: CollectionReach = CollectionReach()) throws -> Int64 {
-        let inUse = Set(try imageUsers().map(\.imageID))
-        return try Self.explaining {
+        try Self.explaining {
             try blobs.withCollection { held in
+                // Looked at after the leases: who makes a container lets go of its image only when that is there.
+                let inUse = held.union(try imageUsers().map(\.imageID))
                 let needs = try metadata.write { connection in
                     try Self.forget(reach, inUse: inUse, at: now(), connection)
                     return try Self.needs(at: now(), connection)

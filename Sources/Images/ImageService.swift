@@ -60,6 +60,22 @@ package final class ImageService: ImageOperations, Sendable {
         return found
     }
 
+    /// Finds an image for somebody who is about to use it, and holds it: until the lease ends no process takes its rows or
+    /// bytes away, whatever happens to its names.
+    ///
+    /// - Throws: `ImageError` with docker's sentence.
+    package func hold(_ name: String, platform: Platform? = nil) throws -> (found: FoundImage, lease: Lease) {
+        let lease = try blobs.lease()
+        var held: Digest?
+        while true {
+            let found = try find(name, platform: platform)
+            // Looked up before it was held, it may have gone to a collection that the lease waited for.
+            if found.image.id == held { return (found, lease) }
+            try lease.add(found.image.parts)
+            held = found.image.id
+        }
+    }
+
     /// Runs one step: changes names and images in one transaction, writes the journal, and lets `index.json` follow.
     package func step<Result>(_ action: StepAction, _ body: (inout Step) throws -> Result) throws -> Result {
         let result = try metadata.write { connection in

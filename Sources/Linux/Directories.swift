@@ -68,19 +68,23 @@ package func startWriteback(_ descriptor: borrowing OwnedDescriptor, from offset
 }
 
 /// Writes a small file so that a reader sees the old or the new one, whole, also after a power loss.
-package func writeAtomically(_ bytes: [UInt8], to path: String, permissions: UInt32 = 0o644) throws(SystemError) {
+///
+/// - Parameter durable: false where a power loss takes the file away anyway, or may.
+package func writeAtomically(
+    _ bytes: [UInt8], to path: String, permissions: UInt32 = 0o644, durable: Bool = true
+) throws(SystemError) {
     let staged = "\(path).\(getpid()).\(uniqueSuffix())"
     do throws(SystemError) {
         let file = try open(staged, .createNew, permissions: permissions)
         try writeAll(bytes, to: file.raw, path)
-        try sync(file, path)
+        if durable { try sync(file, path) }
         try file.close(path)
         try rename(staged, to: path)
     } catch {
         unsafe unlink(staged)
         throw error
     }
-    try syncDirectory(parent(of: path))
+    if durable { try syncDirectory(parent(of: path)) }
 }
 
 /// The directory part of a path.
@@ -163,11 +167,17 @@ func removeEntry(_ name: [UInt8], in directory: borrowing OwnedDescriptor, depth
     }
     var raw = openInner()
     if raw == -EACCES, unsafe fchmodat(directory.raw, path, 0o700, 0) == 0 { raw = openInner() }
+    // Somebody else removes it, too.
+    if raw == -ENOENT { return }
     let inner = OwnedDescriptor(owning: try check(raw, "open", subject()))
     // Only root removes from a directory that its owner may not write to.
     if geteuid() != 0 { fchmod(inner.raw, 0o700) }
     while true {
-        let children = try namesBytes(in: inner, subject())
+        let children: [[UInt8]]
+        do { children = try namesBytes(in: inner, subject()) } catch {
+            if error.kind == .notFound { return }
+            throw error
+        }
         for child in children { try removeEntry(child, in: inner, depth: depth + 1, top: top ?? inner.raw) }
         // Only the top gets new names.
         if top != nil || children.isEmpty { break }

@@ -5,14 +5,28 @@ import Glibc
 ///
 /// - Parameter path: an empty file; unmount it to let the namespace go.
 package func makeNetworkNamespace(at path: String) throws(SystemError) {
-    // A thread of its own: one that moved cannot be used for anything else.
+    try inNamespaceOfItsOwn { () throws(SystemError) in
+        try check(clinux_new_network_namespace(), "create", "network namespace")
+        try cloneMount(at: "/proc/thread-self/ns/net").attach(at: path)
+    }
+}
+
+/// Works in a network namespace. Blocks the thread.
+package func inNetworkNamespace(
+    _ namespace: Int32, _ body: @escaping @Sendable () throws(SystemError) -> Void
+) throws(SystemError) {
+    try inNamespaceOfItsOwn { () throws(SystemError) in
+        try check(clinux_join_network_namespace(namespace), "enter", "network namespace")
+        try body()
+    }
+}
+
+/// A thread of its own: one that moved to another namespace cannot be used for anything else.
+private func inNamespaceOfItsOwn(_ body: @escaping @Sendable () throws(SystemError) -> Void) throws(SystemError) {
     let outcome = Monitor<SystemError??>(nil)
     try startThread(named: "netns") {
         var failure: SystemError?
-        do throws(SystemError) {
-            try check(clinux_new_network_namespace(), "create", "network namespace")
-            try cloneMount(at: "/proc/thread-self/ns/net").attach(at: path)
-        } catch { failure = error }
+        do throws(SystemError) { try body() } catch { failure = error }
         outcome.withLock { $0 = .some(failure) }
     }
     outcome.wait { $0 != nil }

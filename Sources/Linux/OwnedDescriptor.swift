@@ -29,6 +29,8 @@ package struct OwnedDescriptor: ~Copyable, Sendable {
 /// How to open a file.
 package enum OpenMode: Sendable {
     case read
+    /// Read without waiting, neither for a fifo's writer nor for data.
+    case readAtOnce
     /// Create or truncate.
     case write
     /// Create, fail where it exists.
@@ -44,6 +46,7 @@ package enum OpenMode: Sendable {
     var flags: Int32 {
         switch self {
         case .read: O_RDONLY
+        case .readAtOnce: O_RDONLY | O_NONBLOCK
         case .write: O_WRONLY | O_CREAT | O_TRUNC
         case .createNew: O_RDWR | O_CREAT | O_EXCL
         case .update: O_RDWR | O_CREAT

@@ -33,6 +33,30 @@ package func startThread(named name: String, _ body: @escaping @Sendable () -> V
     try check(result, "start", "thread \(name)")
 }
 
+/// Work under way on a thread of its own, for a thread that goes on meanwhile and needs the result later.
+package final class BackgroundWork<Value: Sendable>: Sendable {
+    private let outcome = Monitor<Result<Value, any Error>?>(nil)
+
+    /// - Throws: where the system has no more threads; the body did not run then.
+    package init(named name: String, _ body: @escaping @Sendable () throws -> Value) throws(SystemError) {
+        let outcome = outcome
+        try startThread(named: name) {
+            let result = Result { try body() }
+            outcome.withLock { $0 = result }
+        }
+    }
+
+    /// The result, or what the work threw. Blocks the thread until it is there.
+    package func value() throws -> Value {
+        outcome.wait { $0 != nil }
+        guard let result = outcome.withLock({ $0 }) else { throw CancellationError() }
+        return try result.get()
+    }
+
+    /// Waits for the end of the work, whatever came of it.
+    package func finish() { outcome.wait { $0 != nil } }
+}
+
 private final class ThreadBody: Sendable {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }

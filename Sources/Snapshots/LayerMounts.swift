@@ -224,7 +224,7 @@ package final class LayerMounts: Sendable {
         if source.kind == .directory { try driver.checkSeal(source.diffID) }
         // The old file's overlays keep it.
         while try isMountPoint(point) { try unmount(point, lazily: true) }
-        try writeAtomically(state(of: source), to: sealPath(point))
+        try writeAtomically(state(of: source), to: sealPath(point), durable: false)
         guard source.kind == .erofs else { return }
         try makeDirectory(point, permissions: 0o700)
         let file = try open(source.path, .read)

@@ -13,23 +13,26 @@ package enum SnapshotDrivers {
     ///
     /// - Parameters:
     ///   - root: of the store; its `layers` directory is made where it is missing.
+    ///   - runDirectory: remembers what was found out of the kernel until the next boot; nil remembers nothing.
     ///   - named: `erofs`, `directory`, or nil to look at `STRATA_SNAPSHOTTER` and then at the kernel.
     /// - Throws: `SnapshotError.unsupported` for another name; `SystemError`.
-    package static func choose(root: String, named: String?) throws -> any SnapshotDriver {
+    package static func choose(root: String, runDirectory: String? = nil, named: String?) throws -> any SnapshotDriver {
         let layers = root + "/layers"
-        switch try decide(root: root, named: named).kind {
+        switch try decide(root: root, runDirectory: runDirectory, named: named).kind {
         case .erofs: return try ErofsDriver(layers: layers)
         case .directory: return try DirectoryDriver(layers: layers)
         }
     }
 
     /// What `choose` chooses, and why, for people.
-    package static func decide(root: String, named: String?) throws -> (kind: SnapshotKind, reason: String) {
+    package static func decide(root: String, runDirectory: String? = nil, named: String?) throws -> (
+        kind: SnapshotKind, reason: String
+    ) {
         if let named { return (try kind(named, from: "the option"), "it was asked for") }
         if let name = unsafe getenv(variable).map({ unsafe String(cString: $0) }), !name.isEmpty {
             return (try kind(name, from: "`\(variable)`"), "`\(variable)` says so")
         }
-        if let error = try probe(layers: root + "/layers") {
+        if let error = try probe(layers: root + "/layers", runDirectory: runDirectory) {
             return (.directory, "the kernel does not mount EROFS files here: \(error)")
         }
         return (.erofs, "the kernel mounts EROFS files")
@@ -47,13 +50,34 @@ package enum SnapshotDrivers {
 
     private static let probed = Mutex<[String: SystemError?]>([:])
 
-    /// Whether a layer file in this directory can be mounted; nil if so. Found out once in a process, by mounting an empty
-    /// one: versions and privileges say little of what a container, a security module or the file system below allows.
-    package static func probe(layers: String) throws -> SystemError? {
+    /// Whether a layer file in this directory can be mounted; nil if so. Found out by mounting an empty one: versions and
+    /// privileges say little of what a container, a security module or the file system below allows.
+    ///
+    /// Mounting and unmounting takes longer than all else that a small command does, so a success is remembered in the run
+    /// directory for this boot, this file system and this mount namespace's root.
+    package static func probe(layers: String, runDirectory: String? = nil) throws -> SystemError? {
         if let known = probed.withLock({ $0[layers] }) { return known }
+        let note = runDirectory.map { $0 + "/erofs-mounts" }
+        if let note, let text = try? readFile(note, limit: 4096), text == (try whatHolds(for: layers)) {
+            probed.withLock { $0[layers] = .some(nil) }
+            return nil
+        }
         let result = try mountEmptyLayer(in: layers)
         probed.withLock { $0[layers] = .some(result) }
+        // Where there is no run directory yet, the next command remembers.
+        if result == nil, let note, let known = try whatHolds(for: layers) {
+            try? writeAtomically(known, to: note, durable: false)
+        }
         return result
+    }
+
+    /// What a remembered success is true for; nil where there is no such directory yet, or only the first user namespace's
+    /// root may know.
+    private static func whatHolds(for layers: String) throws -> [UInt8]? {
+        guard effectiveUserID() == 0, isInitialUserNamespace(), let status = try FileStatus.ifExists(layers) else {
+            return nil
+        }
+        return Array("\(bootIdentity()) \(status.deviceMajor):\(status.deviceMinor) \(layers)".utf8)
     }
 
     private static func mountEmptyLayer(in layers: String) throws -> SystemError? {

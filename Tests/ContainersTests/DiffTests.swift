@@ -53,6 +53,7 @@ import Testing
             dd if=/dev/zero of=sparse bs=1 count=1 seek=1048576 2>/dev/null; mkdir -p /new; mknod /new/null c 1 3; mkfifo /new/p
             chmod 1777 /quiet
             find /d/[!k]* /d/kind /new /quiet -maxdepth 1 ! -name x -exec touch -h -d '2002-03-04 05:06:07' {} +
+            touch -d '2002-03-04 05:06:07' /d
             """
         let id = try bench.service.create(bench.request(["sh", "-c", script])).record.id
         #expect(try bench.start(id).errorOutput == "")

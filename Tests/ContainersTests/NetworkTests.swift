@@ -18,6 +18,14 @@ import Testing
         #expect(network.interface == "eth0" && !network.macAddress.isEmpty)
         try bench.waitUntil { (try? runShell("busybox nc -w 2 127.0.0.1 \(port) </dev/null")) == "hello\n" }
         try bench.waitUntil { (try? runShell("busybox nc -w 2 \(network.address) 80 </dev/null")) == "hello\n" }
+        // Neighbours reach it under the host's address, and under its own.
+        let neighbour = try bench.run(
+            [
+                "sh", "-c",
+                "for a in \(network.gateway):\(port) \(network.address):80; do until nc -w 2 ${a%:*} ${a#*:} </dev/null; do :; done; done",
+            ]
+        ) { $0.hostConfig.networkMode = "bridge" }
+        #expect(neighbour.output == "hello\nhello\n")
         // Nobody else gets the port, neither a container nor a program of the host.
         let error = #expect(throws: ContainerError.self) {
             try bench.run(["true"]) {
@@ -56,6 +64,37 @@ import Testing
         try bench.service.remove(server, force: true)
         let left = try bench.leftovers() + bench.networkLeftovers()
         #expect(left == [])
+    }
+
+    @Test func aLinkGivesAnotherName() throws {
+        let bench = try ContainerBench()
+        let server = try bench.startDetached(["sh", "-c", "while :; do echo from server | nc -l -p 9; done"]) {
+            $0.hostConfig.networkMode = "bridge"
+            $0.name = "server"
+        }
+        let address = try #require(try bench.service.info(server).state.network?.address)
+        let outcome = try bench.run(["sh", "-c", "grep db /etc/hosts; until nc -w 2 db 9 </dev/null; do :; done"]) {
+            $0.hostConfig.networkMode = "bridge"
+            $0.hostConfig.links = ["server:db"]
+        }
+        #expect(outcome.output == "\(address)\tdb \(server.short) server\nfrom server\n")
+        for (link, network) in [("server:db", "none"), ("server:a b", "bridge"), ("nobody", "bridge")] {
+            #expect(throws: ContainerError.self, "\(link)") {
+                try bench.run(["true"]) {
+                    $0.hostConfig.networkMode = network
+                    $0.hostConfig.links = [link]
+                }
+            }
+        }
+        try bench.service.stop(server, timeout: 0)
+        let error = #expect(throws: ContainerError.self) {
+            try bench.run(["true"]) {
+                $0.name = "self"
+                $0.hostConfig.networkMode = "bridge"
+                $0.hostConfig.links = ["server:db"]
+            }
+        }
+        #expect(error?.message == "Cannot link to a non running container: /server AS /self/db")
     }
 
     @Test func hostNetworkIsTheHosts() throws {

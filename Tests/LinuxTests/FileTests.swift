@@ -91,4 +91,17 @@ struct FileTests {
         #expect(try allocatedBytes(of: root + "/tree") == once)
         #expect(once >= 1 << 20)
     }
+
+    /// As a client and conmon's clean-up do with an exec's directory.
+    @Test func twoMayRemoveOneTree() async throws {
+        let directory = try TemporaryDirectory()
+        let tree = directory.path + "/tree"
+        for _ in 0..<200 {
+            for number in 0..<4 { try makeDirectories("\(tree)/\(number)/inner") }
+            async let other: Void = onThread(named: "remover") { try removeTree(tree) }
+            try removeTree(tree)
+            try await other
+            #expect(try FileStatus.ifExists(tree) == nil)
+        }
+    }
 }

@@ -30,6 +30,29 @@ struct SnapshotDriversTests {
         #expect(try names(in: root + "/layers") == [], "the probe leaves nothing")
     }
 
+    /// A store of its own for each: what this process found out it keeps to itself.
+    @Test func aSuccessIsRememberedUntilTheNextBoot() throws {
+        let run = directory.path + "/run"
+        try makeDirectory(run)
+        _ = try SnapshotDrivers.decide(root: directory.path + "/first", runDirectory: run, named: nil)
+        let note = String(decoding: try readFile(run + "/erofs-mounts", limit: 4096), as: UTF8.self)
+        #expect(note.hasPrefix(bootIdentity() + " ") && note.hasSuffix(" \(directory.path)/first/layers"))
+        // Nothing is tried where the note is there; a note of another boot or place says nothing.
+        for (store, isBelieved) in [("second", true), ("third", false)] {
+            let layers = "\(directory.path)/\(store)/layers"
+            try makeDirectories(layers)
+            let text = note.split(separator: "/first/").joined(separator: "/\(isBelieved ? store : "other")/")
+            try writeAtomically(Array(text.utf8), to: run + "/erofs-mounts")
+            let before = try FileStatus(of: layers)
+            #expect(
+                try SnapshotDrivers.decide(root: "\(directory.path)/\(store)", runDirectory: run, named: nil).kind
+                    == .erofs)
+            let after = try FileStatus(of: layers)
+            let isSame = (before.mtimeSeconds, before.mtimeNanoseconds) == (after.mtimeSeconds, after.mtimeNanoseconds)
+            #expect(isSame == isBelieved, "the probe writes into the directory")
+        }
+    }
+
     @Test(arguments: [SnapshotKind.erofs, .directory]) func aNameDecides(_ kind: SnapshotKind) throws {
         #expect(try SnapshotDrivers.choose(root: directory.path, named: kind.rawValue).kind == kind)
     }

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "CLinuxNetwork.h"
 #include "CLinuxProcess.h"
 
 // statx in one plain struct.

@@ -37,6 +37,7 @@ int clinux_signal_default(int signal);
 
 // Moves the calling thread into a new network namespace.
 int clinux_new_network_namespace(void);
+int clinux_join_network_namespace(int fd);
 int clinux_enter_namespace(int fd);
 // Capability sets of this process as bit masks.
 int clinux_capabilities(uint64_t *effective, uint64_t *bounding);

@@ -28,7 +28,8 @@ struct ContainerInspection {
                 .always("Driver", .string(record.driver)), .always("Platform", .string(record.platform.os)),
                 .always("MountLabel", .string("")), .always("ProcessLabel", .string("")),
                 .always("AppArmorProfile", .string(info.state.appArmor)), .always("ExecIDs", .nilList),
-                .always("HostConfig", HostConfigInspection(host: host, runtime: info.state.runtime).value),
+                .always(
+                    "HostConfig", HostConfigInspection(host: host, runtime: info.state.runtime, links: links).value),
                 .always("GraphDriver", graphDriver(directory)),
                 sizes.map { .always("SizeRw", .int($0.written)) }, sizes.map { .always("SizeRootFs", .int($0.total)) },
                 .always("Mounts", .list(record.mounts.filter { $0.kind != .tmpfs }.map(mount))),
@@ -142,6 +143,14 @@ struct ContainerInspection {
             ])
     }
 
+    private var links: [String] {
+        (host.links ?? []).map { link in
+            let parts = link.split(separator: ":", maxSplits: 1).map(String.init)
+            let name = ContainerID(parts[0]).flatMap { try? service.store.record($0).name } ?? parts[0]
+            return "/\(name):/\(record.name)/\(parts[1])"
+        }
+    }
+
     private func endpoint(_ network: NetworkState?) -> Value {
         .record(
             "network.EndpointSettings",
@@ -174,6 +183,8 @@ struct ContainerInspection {
 struct HostConfigInspection {
     var host: HostConfig
     var runtime: String?
+    /// `/other:/this/alias`.
+    var links: [String]
 
     var value: Value { .record("container.HostConfig", general + limits + paths) }
 
@@ -228,7 +239,7 @@ struct HostConfigInspection {
             .always("Dns", .strings(host.dns)), .always("DnsOptions", .strings(host.dnsOptions)),
             .always("DnsSearch", .strings(host.dnsSearch)), .always("ExtraHosts", list(host.extraHosts)),
             .always("GroupAdd", list(host.groupAdd)), .always("IpcMode", .string(host.ipcMode)),
-            .always("Cgroup", .string("")), .always("Links", .nilList),
+            .always("Cgroup", .string("")), .always("Links", list(links)),
             .always("OomScoreAdj", .int(Int64(host.oomScoreAdj))), .always("PidMode", .string(host.pidMode)),
             .always("Privileged", .bool(host.privileged)), .always("PublishAllPorts", .bool(host.publishAllPorts)),
             .always("ReadonlyRootfs", .bool(host.readonlyRootfs)), .always("SecurityOpt", list(host.securityOpt)),

@@ -207,7 +207,6 @@ struct ContainerSettings {
     private func refuseUnsupported(_ flags: FlagValues) throws {
         let unsupported = [
             ("gpus", "pass the devices with --device"),
-            ("link", "containers reach each other by address on the bridge"),
             ("ip6", "the bridge network is IPv4"), ("link-local-ip", "the bridge network is IPv4"),
             ("storage-opt", "a container's layer has no quota"),
             ("blkio-weight-device", "use --blkio-weight"), ("volume-driver", "volumes are local directories"),

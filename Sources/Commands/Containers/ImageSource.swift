@@ -8,6 +8,8 @@ import OCI
 struct ImageSource {
     /// What a container is made of.
     struct Found: Sendable {
+        /// Keeps the image until the container's own record does.
+        var lease: Lease
         var name: String
         var id: Digest
         var layers: [Digest]
@@ -47,14 +49,15 @@ struct ImageSource {
 
     private func lookUp(_ name: String, _ platform: Platform?) throws -> Found? {
         let images = try call.session.images()
-        let found: FoundImage
-        do { found = try images.find(name, platform: platform) } catch {
+        let (found, lease): (FoundImage, Lease)
+        do { (found, lease) = try images.hold(name, platform: platform) } catch {
             if error is ImageError, (error as? ImageError)?.code == .notFound { return nil }
             throw error
         }
         let config = try images.config(of: found.image).value
         return Found(
-            name: name, id: found.image.id, layers: found.image.layers.map(\.diffID), platform: found.image.platform,
+            lease: lease, name: name, id: found.image.id, layers: found.image.layers.map(\.diffID),
+            platform: found.image.platform,
             config: config.config ?? ContainerConfig())
     }
 

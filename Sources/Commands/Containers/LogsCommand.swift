@@ -27,13 +27,16 @@ extension Command {
         request.tail = call[tail].flatMap { Int($0) }.flatMap { $0 < 0 ? nil : $0 }
         request.follow = call[follow]
         let (name, wanted, showsTime) = (call.arguments[0], request, call[timestamps])
+        let showsDetails = call[details]
         try await call.session.containers().perform { service in
             let id = try service.find(name)
-            let isTerminal = try service.info(id).record.config.tty == true
+            let record = try service.info(id).record
+            let isTerminal = record.config.tty == true
+            let details = showsDetails ? Array((Self.details(of: record) + " ").utf8) : []
             try service.logs(id, wanted) { entry in
                 let time = showsTime ? Array("\(Timestamp.text(entry.time, allDigits: true)) ".utf8) : []
                 do {
-                    try writeAll(time + entry.text, to: entry.stream == .stderr && !isTerminal ? 2 : 1)
+                    try writeAll(time + details + entry.text, to: entry.stream == .stderr && !isTerminal ? 2 : 1)
                     return true
                 } catch let error as SystemError {
                     // Nobody reads on: `logs | head`.
@@ -43,6 +46,29 @@ extension Command {
             }
         }
         return 0
+    }
+
+    /// What the log options `labels`, `env` and `tag` ask to be told with each line: `key=value`, sorted, for a query.
+    private static func details(of record: ContainerRecord) -> String {
+        let options = record.hostConfig.logConfig.config
+        func wanted(_ option: String) -> [String] { (options[option] ?? "").split(separator: ",").map(String.init) }
+        var found: [String: String] = [:]
+        for label in wanted("labels") { found[label] = record.config.labels?[label] }
+        let environment = (record.config.env ?? []).map { ContainerSettings.pair($0) }
+        for name in wanted("env") { found[name] = environment.last { $0.key == name }?.value }
+        found["tag"] = options["tag"]
+        return found.sorted { $0.key < $1.key }.map { "\(escaped($0.key))=\(escaped($0.value))" }.joined(separator: ",")
+    }
+
+    /// As in the query of an address.
+    private static func escaped(_ text: String) -> String {
+        text.utf8.map { byte in
+            let character = Character(Unicode.Scalar(byte))
+            if character.isASCII, character.isLetter || character.isNumber || "-_.~".contains(character) {
+                return String(character)
+            }
+            return byte == 0x20 ? "+" : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }.joined()
     }
 
     private static func moment(_ text: String, _ flag: String) throws -> Int64 {

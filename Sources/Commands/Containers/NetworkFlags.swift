@@ -27,6 +27,8 @@ extension ContainerSettings {
         if !host.staticAddress.isEmpty, host.network != "bridge" {
             throw invalid("conflicting options: --ip needs the bridge network")
         }
+        let links = flags.list("link")
+        host.links = links.isEmpty ? nil : links
         host.dns = flags.list("dns")
         for address in host.dns where !IPAddress.isV4(address) && !IPAddress.isV6(address) {
             throw invalid(

@@ -1,4 +1,5 @@
 import Containers
+import Content
 import Images
 import Linux
 import OCI
@@ -67,8 +68,9 @@ struct ContainerRun {
         let source = ImageSource(
             call: call, pull: flags.text("pull"), platform: flags.text("platform"),
             isQuiet: flags.isOn("quiet"))
-        // Held until the container's own record keeps the image.
         let found = try await source.find(image)
+        // Until the container's own record keeps the image.
+        defer { found.lease.release() }
         let settings = self.settings
         let name = flags.isSet("name") ? flags.text("name") : nil
         let (record, warnings) = try await call.session.containers().perform { service in

@@ -46,7 +46,8 @@ package final class Session: Sendable {
     private static func driver(_ opened: inout Opened, _ settings: Settings) throws -> any SnapshotDriver {
         if let driver = opened.driver { return driver }
         let driver = try ImageService.explaining {
-            try SnapshotDrivers.choose(root: settings.root, named: settings.driver)
+            try SnapshotDrivers.choose(
+                root: settings.root, runDirectory: settings.runDirectory, named: settings.driver)
         }
         opened.driver = driver
         return driver

@@ -166,6 +166,8 @@ package struct HostConfig: Sendable, Equatable, Codable {
     package var staticAddress = ""
     package var macAddress = ""
     package var networkAliases: [String] = []
+    /// Containers that are known here by another name: `ID:alias`, in a request `container[:alias]`.
+    package var links: [String]?
 
     package init() {}
 

@@ -6,12 +6,15 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// The bridge that containers are on by default, made by netavark.
+/// The bridge that containers are on by default.
 ///
 /// The store's subnet and interface are chosen once, away from what the host has, and kept in `ROOT/network.json`. Which
-/// container has which address is a file in `RUN/network/`, named by the address, with the container's ID in it; a
-/// reboot drops them with the bridge. One lock of the machine is held while netavark works: it changes firewall chains that
-/// all stores share.
+/// container has which address is a file in `RUN/network/`, named by the address, with the container's ID and its
+/// published ports in it; the firewall's rules are always made of all these files. The bridge stays until the machine goes
+/// down, as docker's does; a reboot drops it together with the files.
+///
+/// A container's end of the line goes with its network namespace, which the kernel takes down in its own time: the
+/// host's end is named after the address, and as long as it is there nobody else gets that.
 struct BridgeNetwork: Sendable {
     /// What is kept of the network.
     struct Plan: Codable, Equatable, Sendable {
@@ -20,126 +23,178 @@ struct BridgeNetwork: Sendable {
         var prefix: UInt32
 
         var subnet: String { IPAddress.text(prefix) + "/16" }
-        var gateway: String { IPAddress.text(prefix | 1) }
+        var gateway: UInt32 { prefix | 1 }
+
+        /// The host's end of a container's line.
+        func line(of address: UInt32) -> String {
+            let suffix = String(address & 0xffff, radix: 16)
+            return "\(interface.replacing("strata", with: "st"))-\(suffix)"
+        }
+    }
+
+    /// A container's address and what the host passes on to it.
+    struct Lease: Equatable, Sendable {
+        var address: UInt32
+        var owner: ContainerID
+        var ports: [PortMapping] = []
     }
 
     let root: String
     let runDirectory: String
-    /// Taken by every store of the machine while it works on the network.
+    /// Taken by every store of the machine while it chooses an interface and a subnet.
     private static let machineLock = "/run/lock/strata-network.lock"
     /// Which store of the machine has which interface and subnet.
     private static let claimsPath = "/run/lock/strata-network.claims"
 
-    /// Connects a container.
-    ///
-    /// - Parameter namespace: the path of its network namespace.
-    func connect(
-        _ record: ContainerRecord, namespace: String, ports: [PortMapping]
-    ) throws -> NetworkState {
+    /// Gives a container an address, before it is connected.
+    func reserve(_ record: ContainerRecord, ports: [PortMapping]) throws -> NetworkState {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
         let plan = try plan()
-        let address = try lease(for: record.id, wanted: record.hostConfig.staticAddress, plan)
-        do {
-            let answer = try netavark("setup", request(record, plan, address, ports), namespace)
-            let mac = try macAddress(answer, plan)
-            return NetworkState(
-                name: "bridge", interface: "eth0", address: address, prefixLength: 16, gateway: plan.gateway,
-                macAddress: mac, ports: ports)
-        } catch {
-            _ = try? netavark("teardown", request(record, plan, address, ports), namespace)
-            try? release(record.id)
-            throw error
-        }
+        let address = try choose(for: record.id, wanted: record.hostConfig.staticAddress, plan)
+        let mac = record.hostConfig.macAddress
+        let lease = Lease(address: address, owner: record.id, ports: ports)
+        try writeAtomically(Array(lease.text.utf8), to: path(of: address), durable: false)
+        return NetworkState(
+            name: "bridge", interface: "eth0", address: IPAddress.text(address), prefixLength: 16,
+            gateway: IPAddress.text(plan.gateway),
+            macAddress: mac.isEmpty ? Self.text(Self.macAddress(of: address)) : mac, ports: ports)
     }
 
-    /// Disconnects a container; what is gone already is fine.
-    func disconnect(_ record: ContainerRecord, _ state: NetworkState, namespace: String) throws {
+    /// Connects a network namespace to the bridge with the address that was reserved for it. Blocks the thread.
+    func attach(_ state: NetworkState, namespace path: String) throws {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
-        // Without its address it was disconnected before; whoever did it died afterwards.
-        guard try names(in: leases)?.contains(where: { owner(of: $0) == record.id }) == true else { return }
         let plan = try plan()
-        let request = request(record, plan, state.address, state.ports)
-        do { _ = try netavark("teardown", request, namespace) } catch let error as ContainerError {
-            // A disconnection that was cut short took the interface, and left the rules perhaps: only netavark knows them,
-            // and takes them away with an interface.
-            guard error.message.contains("No such device") else { throw error }
-            _ = try netavark("setup", request, namespace)
-            _ = try netavark("teardown", request, namespace)
+        guard let address = IPAddress.v4(state.address), let mac = Self.macAddress(state.macAddress) else {
+            throw ContainerError(.invalid, "invalid address: \(state.address) \(state.macAddress)")
         }
-        try release(record.id)
+        let namespace = try open(path, .read)
+        let links = try NetworkLinks()
+        if !links.has(plan.interface) {
+            try links.makeBridge(
+                plan.interface, Self.macAddress(of: plan.gateway), address: plan.gateway, prefix: 16)
+            Firewall.admit(plan)
+        }
+        let line = plan.line(of: address)
+        do { try links.makePair(line, on: plan.interface, peer: state.interface, in: namespace, mac) } catch {
+            guard error.kind == .exists else { throw error }
+            // The last one who had this address is not quite gone.
+            try links.remove(line)
+            try links.makePair(line, on: plan.interface, peer: state.interface, in: namespace, mac)
+        }
+        let (raw, interface, gateway) = (namespace.raw, state.interface, plan.gateway)
+        try inNetworkNamespace(raw) { () throws(SystemError) in
+            try NetworkLinks().configure(interface, address: address, prefix: 16, gateway: gateway)
+        }
+        try Firewall.apply(plan, try all())
     }
 
-    private func owner(of lease: String) -> ContainerID? { ContainerID(HostFacts.text("\(leases)/\(lease)")) }
-
-    private func lock() throws -> FileLock {
-        try makeDirectories("\(runDirectory)/network", permissions: 0o700)
-        try makeDirectories(parent(of: Self.machineLock))
-        return try FileLock.wait(Self.machineLock, .exclusive)
-    }
-
-    // MARK: Addresses
-
-    private var leases: String { "\(runDirectory)/network" }
-
-    private func lease(for id: ContainerID, wanted: String, _ plan: Plan) throws -> String {
-        var taken: [String: ContainerID] = [:]
-        for name in try names(in: leases) ?? [] {
-            if let owner = ContainerID(HostFacts.text("\(leases)/\(name)")) { taken[name] = owner }
+    /// Takes a container's address and published ports away; what is gone already is fine.
+    func disconnect(_ id: ContainerID) throws {
+        let lock = try lock()
+        defer { withExtendedLifetime(lock) {} }
+        let leases = try all()
+        let own = leases.filter { $0.owner == id }
+        if own.contains(where: { !$0.ports.isEmpty }) {
+            try Firewall.apply(try plan(), leases.filter { $0.owner != id })
         }
-        let address: String
-        if !wanted.isEmpty {
-            guard let value = IPAddress.v4(wanted), value & 0xffff_0000 == plan.prefix, value & 0xffff > 1 else {
-                throw ContainerError(
-                    .invalid, "no configured subnet contains IP address \(wanted)",
-                    hint: "the network is \(plan.subnet)")
-            }
-            if let owner = taken[wanted], owner != id {
-                throw ContainerError(.conflict, "Address already in use: \(wanted) by container \(owner.short)")
-            }
-            address = wanted
-        } else {
-            guard
-                let free = (2..<UInt32(0xffff)).lazy.map({ IPAddress.text(plan.prefix | $0) }).first(where: {
-                    taken[$0] == nil
-                })
-            else {
-                throw ContainerError(.unavailable, "no available IPv4 addresses on the bridge network \(plan.subnet)")
-            }
-            address = free
-        }
-        let file = try open("\(leases)/\(address)", .write)
-        try writeAll(Array(id.hex.utf8), to: file.raw, "address lease")
-        return address
-    }
-
-    private func release(_ id: ContainerID) throws {
-        for name in try names(in: leases) ?? [] where ContainerID(HostFacts.text("\(leases)/\(name)")) == id {
-            try removeFile("\(leases)/\(name)")
-        }
+        for lease in own { try removeFile(path(of: lease.address)) }
     }
 
     /// Drops the addresses of containers that are not among those that run.
     func releaseAll(except running: Set<ContainerID>) throws {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
-        for name in try names(in: leases) ?? [] {
-            if let owner = ContainerID(HostFacts.text("\(leases)/\(name)")), running.contains(owner) { continue }
-            try removeFile("\(leases)/\(name)")
+        let stale = try all().filter { !running.contains($0.owner) }
+        if stale.isEmpty { return }
+        for lease in stale { try removeFile(path(of: lease.address)) }
+        try Firewall.apply(try plan(), try all())
+    }
+
+    /// Takes the bridge and its rules away where no container is on it.
+    func dismantle() throws {
+        guard let plan = try kept() else { return }
+        let lock = try lock()
+        defer { withExtendedLifetime(lock) {} }
+        if try all().isEmpty { try Self.remove(plan) }
+    }
+
+    private static func remove(_ plan: Plan) throws {
+        let links = try NetworkLinks()
+        guard links.has(plan.interface) else { return }
+        Firewall.remove(plan)
+        try links.remove(plan.interface)
+    }
+
+    private func lock() throws -> FileLock {
+        try makeDirectories(leases, permissions: 0o700)
+        return try FileLock.wait("\(runDirectory)/network.lock", .exclusive)
+    }
+
+    // MARK: Addresses
+
+    private var leases: String { "\(runDirectory)/network" }
+    private func path(of address: UInt32) -> String { "\(leases)/\(IPAddress.text(address))" }
+
+    private func all() throws -> [Lease] {
+        try (names(in: leases) ?? []).compactMap { name in
+            IPAddress.v4(name).flatMap { Lease(address: $0, text: HostFacts.text("\(leases)/\(name)")) }
+        }.sorted { $0.address < $1.address }
+    }
+
+    private func choose(for id: ContainerID, wanted: String, _ plan: Plan) throws -> UInt32 {
+        let taken = Dictionary(try all().map { ($0.address, $0.owner) }) { first, _ in first }
+        if !wanted.isEmpty {
+            guard let value = IPAddress.v4(wanted), value & 0xffff_0000 == plan.prefix, value & 0xffff > 1 else {
+                throw ContainerError(
+                    .invalid, "no configured subnet contains IP address \(wanted)",
+                    hint: "the network is \(plan.subnet)")
+            }
+            if let owner = taken[value], owner != id {
+                throw ContainerError(.conflict, "Address already in use: \(wanted) by container \(owner.short)")
+            }
+            return value
         }
+        let links = try NetworkLinks()
+        for address in plan.prefix + 2..<plan.prefix + 0xffff {
+            if taken[address] == nil, !links.has(plan.line(of: address)) { return address }
+        }
+        throw ContainerError(.unavailable, "no available IPv4 addresses on the bridge network \(plan.subnet)")
+    }
+
+    /// Follows from the address, so that the neighbours' tables stay true when the address gets another owner.
+    static func macAddress(of address: UInt32) -> MACAddress {
+        [0x02, 0x42] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: address >> $0) }
+    }
+
+    static func macAddress(_ text: String) -> MACAddress? {
+        let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == "-" }
+        let bytes = parts.compactMap { $0.count == 2 ? UInt8($0, radix: 16) : nil }
+        return bytes.count == 6 && parts.count == 6 ? bytes : nil
+    }
+
+    static func text(_ mac: MACAddress) -> String {
+        mac.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     }
 
     // MARK: The plan
 
-    /// The caller holds the machine's lock.
+    private var planPath: String { root + "/network.json" }
+
+    /// The plan that was made; nil where there is none yet.
+    private func kept() throws -> Plan? {
+        guard let bytes = try? readFile(planPath, limit: 4096) else { return nil }
+        return try? JSONDecoder().decode(Plan.self, from: Data(bytes))
+    }
+
+    /// The plan, made where there is none. The caller holds the store's lock.
     private func plan() throws -> Plan {
-        let path = root + "/network.json"
-        if let bytes = try? readFile(path, limit: 4096),
-            let plan = try? JSONDecoder().decode(Plan.self, from: Data(bytes))
-        {
-            return plan
-        }
+        if let plan = try kept() { return plan }
+        let path = planPath
+        try makeDirectories(parent(of: Self.machineLock))
+        let lock = try FileLock.wait(Self.machineLock, .exclusive)
+        defer { withExtendedLifetime(lock) {} }
         let claims = try claims()
         let interfaces = Set(try names(in: "/sys/class/net") ?? [])
         guard
@@ -165,11 +220,14 @@ struct BridgeNetwork: Sendable {
 
     /// What other stores of this machine chose and still have.
     private func claims() throws -> [(plan: Plan, path: String)] {
-        HostFacts.text(Self.claimsPath).split(separator: "\n").compactMap { line in
+        try HostFacts.text(Self.claimsPath).split(separator: "\n").compactMap { line throws in
             let fields = line.split(separator: " ", maxSplits: 2).map(String.init)
-            guard fields.count == 3, let prefix = UInt32(fields[1]), (try? FileStatus.ifExists(fields[2])) ?? nil != nil
-            else { return nil }
-            return (Plan(interface: fields[0], prefix: prefix), fields[2])
+            guard fields.count == 3, let prefix = UInt32(fields[1]) else { return nil }
+            let plan = Plan(interface: fields[0], prefix: prefix)
+            if (try? FileStatus.ifExists(fields[2])) ?? nil != nil { return (plan, fields[2]) }
+            // The bridge of a store that is no more.
+            try Self.remove(plan)
+            return nil
         }
     }
 
@@ -200,110 +258,44 @@ struct BridgeNetwork: Sendable {
         }
     }
 
-    // MARK: netavark
-
-    private struct Request: Encodable {
-        struct Port: Encodable {
-            var container_port: UInt16
-            var host_ip: String
-            var host_port: UInt16
-            var `protocol`: String
-            var range: UInt16
-        }
-        struct Options: Encodable {
-            var interface_name: String
-            var static_ips: [String]
-            var static_mac: String?
-            var aliases: [String]
-        }
-        struct Subnet: Encodable {
-            var subnet: String
-            var gateway: String
-        }
-        struct Network: Encodable {
-            var name: String
-            var id: String
-            var driver: String
-            var network_interface: String
-            var subnets: [Subnet]
-            var ipv6_enabled: Bool
-            var `internal`: Bool
-            var dns_enabled: Bool
-            var ipam_options: [String: String]
-        }
-        var container_id: String
-        var container_name: String
-        var port_mappings: [Port]?
-        var networks: [String: Options]
-        var network_info: [String: Network]
-    }
-
-    private func request(_ record: ContainerRecord, _ plan: Plan, _ address: String, _ ports: [PortMapping]) -> Request
-    {
-        // netavark names its firewall chains after the network: other stores have other names.
-        let name = plan.interface
-        let identity =
-            String(repeating: "0", count: 64 - name.utf8.count * 2) + name.utf8.map { String($0, radix: 16) }.joined()
-        let mac = record.hostConfig.macAddress
-        return Request(
-            container_id: record.id.hex, container_name: record.name,
-            port_mappings: ports.isEmpty
-                ? nil
-                : ports.map {
-                    .init(
-                        container_port: $0.container.number, host_ip: $0.hostAddress, host_port: $0.hostPort,
-                        protocol: $0.container.transport.rawValue, range: 1)
-                },
-            networks: [
-                name: .init(
-                    interface_name: "eth0", static_ips: [address], static_mac: mac.isEmpty ? nil : mac,
-                    aliases: record.hostConfig.networkAliases)
-            ],
-            network_info: [
-                name: .init(
-                    name: name, id: identity, driver: "bridge", network_interface: plan.interface,
-                    subnets: [.init(subnet: plan.subnet, gateway: plan.gateway)], ipv6_enabled: false, internal: false,
-                    dns_enabled: false, ipam_options: ["driver": "host-local"])
-            ])
-    }
-
-    private func netavark(_ verb: String, _ request: Request, _ namespace: String) throws -> [UInt8] {
-        guard let path = RuntimeChoice.find("netavark") else {
-            throw ContainerError(
-                .unavailable, "the bridge network needs netavark, which is not installed",
-                hint: "apt-get install netavark iptables, or use --network host or none")
-        }
-        let input = Array(try JSONEncoder().encode(request))
-        for attempt in 1...4 {
-            let result = try runProgram(
-                path, ["--config", "\(runDirectory)/network.aardvark", verb, namespace],
-                environment: Runtime.environment, input: input)
-            if result.code == 0 { return result.output }
-            struct Failure: Decodable { var error: String }
-            let text = (try? JSONDecoder().decode(Failure.self, from: Data(result.output)))?.error ?? result.message
-            // Another engine of the machine that uses netavark made the same chain at the same time.
-            if attempt < 4, text.contains("already exists") { continue }
-            throw ContainerError(.failed, "netavark \(verb) failed: \(text)")
-        }
-        return []
-    }
-
     /// The subnet's first two bytes as text.
     func prefixText() throws -> String {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
         return try plan().subnet.split(separator: ".").prefix(2).joined(separator: ".")
     }
+}
 
-    private func macAddress(_ answer: [UInt8], _ plan: Plan) throws -> String {
-        struct Interface: Decodable { var mac_address: String }
-        struct Status: Decodable { var interfaces: [String: Interface]? }
-        let status = try JSONDecoder().decode([String: Status].self, from: Data(answer))
-        return status[plan.interface]?.interfaces?["eth0"]?.mac_address ?? ""
+extension BridgeNetwork.Lease {
+    /// The lease's file: the owner, then a published port a line.
+    var text: String {
+        ports.reduce(owner.hex + "\n") { text, port in
+            let host = port.hostAddress.isEmpty ? "*" : port.hostAddress
+            return text + "\(host) \(port.hostPort) \(port.container)\n"
+        }
+    }
+
+    init?(address: UInt32, text: String) {
+        let lines = text.split(separator: "\n")
+        guard let owner = lines.first.flatMap({ ContainerID(String($0)) }) else { return nil }
+        self.init(address: address, owner: owner)
+        for line in lines.dropFirst() {
+            let fields = line.split(separator: " ").map(String.init)
+            guard fields.count == 3, let host = UInt16(fields[1]), let port = ContainerPort(fields[2]) else { continue }
+            ports.append(PortMapping(container: port, hostAddress: fields[0] == "*" ? "" : fields[0], hostPort: host))
+        }
     }
 }
 
 extension ContainerService {
     /// The first two bytes of the bridge network's addresses, as text.
     package func subnetPrefix() throws -> String { try bridge.prefixText() }
+
+    /// Takes the bridge network's interface and rules away where no container is on it; the next one makes it again.
+    package func dismantleNetwork() throws { if !host.isRootless { try bridge.dismantle() } }
+
+    /// The same for a store that is not open.
+    package static func dismantleNetwork(root: String, runDirectory: String) throws {
+        try BridgeNetwork(root: root, runDirectory: runDirectory).dismantle()
+    }
 }

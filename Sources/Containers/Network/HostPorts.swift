@@ -1,7 +1,7 @@
 import Linux
 
 /// Ports of the host that belong to a container: sockets that are bound and never listen, so that nobody else gets the
-/// port while netavark sends its traffic to the container.
+/// port while the firewall sends its traffic to the container.
 final class HostPorts {
     /// With every host port chosen.
     let mappings: [PortMapping]

@@ -68,9 +68,25 @@ extension ContainerService {
         if host.network.hasPrefix("container:"), !host.portBindings.isEmpty {
             throw ContainerError(.invalid, "conflicting options: port publishing and the container type network mode")
         }
+        host.links = try host.links?.map { try completed(link: $0, host) }
         var hosts: [String] = []
         for entry in host.extraHosts { hosts.append(try NetworkFiles.parseExtraHost(entry)) }
         host.extraHosts = hosts
+    }
+
+    /// A link with the ID of the container that it names.
+    private func completed(link: String, _ host: HostConfig) throws -> String {
+        guard host.network == "bridge" else {
+            let mode = host.network.prefix { $0 != ":" }
+            throw ContainerError(.invalid, "conflicting options: \(mode) type networking can't be used with links")
+        }
+        let parts = link.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count <= 2, let alias = parts.last, !parts[0].isEmpty, NetworkFiles.isHostName(alias) else {
+            throw ContainerError(.invalid, "bad format for links: \(link)")
+        }
+        do { return "\(try store.find(parts[0])):\(alias)" } catch let error as ContainerError {
+            throw ContainerError(error.code, "could not get container for \(parts[0]): \(error.message)")
+        }
     }
 
     /// A namespace mode, with the name of another container turned into its ID.

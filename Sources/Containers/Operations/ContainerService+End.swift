@@ -24,17 +24,23 @@ extension ContainerService {
 
     func untilStopped(_ id: ContainerID, within limit: Duration?) throws -> Int32? {
         let deadline = limit.map { ContinuousClock.now + $0 }
+        // To watch takes longer than to look: first without.
+        var isWatching = false
         while true {
-            let watch = try FileWatch()
+            let watch = isWatching ? try FileWatch() : nil
             let info: ContainerInfo
             do {
-                try watch.add(store.persistDirectory(id), [.appeared, .closed, .vanished])
+                if isWatching { try watch?.add(store.persistDirectory(id), [.appeared, .closed, .vanished]) }
                 info = try observed(try store.record(id), try store.state(id))
             } catch {
                 if try store.exists(id) { throw error }
                 return 137
             }
             if !info.status.isActive { return info.state.exitCode }
+            guard isWatching else {
+                isWatching = true
+                continue
+            }
             // Where the process is gone, its exit code is on its way as long as conmon lives.
             guard let handle = try Handle(info.state.process) ?? Handle(info.state.monitor) else { continue }
             var milliseconds: Int32 = -1
@@ -44,7 +50,7 @@ extension ContainerService {
                 milliseconds = Int32(
                     clamping: left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000 + 1)
             }
-            _ = try waitReadable([watch.raw, handle.raw], milliseconds: milliseconds)
+            _ = try waitReadable([watch?.raw ?? -1, handle.raw], milliseconds: milliseconds)
             withExtendedLifetime(handle) {}
         }
     }
@@ -112,12 +118,13 @@ extension ContainerService {
             }
             state.exitCode = info.state.exitCode
             try tearDown(record, state)
+            // Who waits reads the exit code where conmon wrote it.
+            if record.hostConfig.autoRemove { return try removeEnded(record, isDown: true) }
             state.phase = .exited
             state.process = nil
             state.monitor = nil
             state.network = nil
-            try store.save(state, of: id, durable: !record.hostConfig.autoRemove)
-            if record.hostConfig.autoRemove { try removeEnded(record) }
+            try store.save(state, of: id, durable: true)
         case .exited: try tearDown(record, state)
         }
     }
@@ -167,10 +174,7 @@ extension ContainerService {
     private func disconnect(_ record: ContainerRecord, _ state: ContainerState) throws {
         guard let network = state.network else { return }
         if network.name != "bridge" { return try RootlessNetwork.disconnect(network) }
-        let namespace = store.runDirectory(record.id) + "/netns"
-        // After a reboot the bridge and its rules are gone with the namespace.
-        guard try isNamespace(namespace) else { return }
-        try bridge.disconnect(record, network, namespace: namespace)
+        try bridge.disconnect(record.id)
     }
 
     private func isNamespace(_ path: String) throws -> Bool {
@@ -282,14 +286,16 @@ extension ContainerService {
     }
 
     /// Takes away a container of `--rm` that ended, when everybody who waits for its exit code has it.
-    private func removeEnded(_ record: ContainerRecord) throws {
+    private func removeEnded(_ record: ContainerRecord, isDown: Bool = false) throws {
         let waiters = try store.lockWaiters(record.id, .exclusive)
         defer { withExtendedLifetime(waiters) {} }
-        try removeStopped(record, volumes: true)
+        try removeStopped(record, volumes: true, isDown: isDown)
     }
 
     /// Removes a container that does not run. The caller holds its lock.
-    func removeStopped(_ record: ContainerRecord, volumes: Bool) throws {
+    ///
+    /// - Parameter isDown: there is nothing of it outside its own directory any more.
+    func removeStopped(_ record: ContainerRecord, volumes: Bool, isDown: Bool = false) throws {
         let id = record.id
         var state = try store.state(id)
         if state.phase != .removing {
@@ -297,7 +303,7 @@ extension ContainerService {
             try store.save(state, of: id, durable: false)
         }
         Failpoint.reach("rm-begun")
-        try tearDown(record, state)
+        if !isDown { try tearDown(record, state) }
         Failpoint.reach("rm-down")
         try store.remove(id)
         Failpoint.reach("rm-gone")

@@ -135,11 +135,28 @@ extension ContainerService {
             host: HostFacts.text("/etc/resolv.conf"), servers: host.dns, searches: host.dnsSearch,
             options: host.dnsOptions, sharesHost: isHost,
             fallback: state.network.flatMap(RootlessNetwork.nameServer).map { [$0] })
+        let links = try linkedNames(record)
         let directory = store.directory(record.id)
-        for (name, text) in [("hosts", hosts), ("hostname", hostname + "\n"), ("resolv.conf", resolv)] {
+        for (name, text) in [("hosts", hosts + links), ("hostname", hostname + "\n"), ("resolv.conf", resolv)] {
             let file = try open("\(directory)/\(name)", .write, permissions: 0o644)
             try writeAll(Array(text.utf8), to: file.raw, name)
         }
+    }
+
+    /// Lines for the containers of `--link`, which must run: their address by the alias and by their own names.
+    private func linkedNames(_ record: ContainerRecord) throws -> String {
+        try (record.hostConfig.links ?? []).map { link in
+            let parts = link.split(separator: ":", maxSplits: 1).map(String.init)
+            let other = try info(try store.find(parts[0]))
+            guard other.status.isActive, let address = other.state.network?.address else {
+                throw ContainerError(
+                    .conflict,
+                    "Cannot link to a non running container: /\(other.record.name) AS /\(record.name)/\(parts[1])")
+            }
+            var names = [parts[1], other.record.config.hostname ?? other.record.id.short]
+            if other.record.name != parts[1] { names.append(other.record.name) }
+            return "\(address)\t\(names.joined(separator: " "))\n"
+        }.joined()
     }
 
     /// The init program for `--init`: one that needs no library of the image.

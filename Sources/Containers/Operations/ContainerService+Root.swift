@@ -91,7 +91,7 @@ extension ContainerService {
         if let path = try runningRoot(id, mounting: mounting) { return try body(path) }
         try clearRunDirectory(id)
         do {
-            try mountRoot(record)
+            try mountRoot(record, try store.state(id))
             if mounting { try mountVolumes(record) }
             let value = try body(store.rootPath(id))
             try clearRunDirectory(id)

@@ -73,19 +73,42 @@ extension ContainerService {
         try makeDirectory(run, permissions: 0o711)
         let persist = store.persistDirectory(id)
         for name in ["exit", "oom"] { try removeFile("\(persist)/\(name)") }
-        Failpoint.reach("start-begun")
-        try mountRoot(record)
-        Failpoint.reach("start-mounted")
         let ports = try HostPorts(publishedPorts(record))
+        let log = record.hostConfig.logConfig
+        let creation = try conmon.begin(
+            Conmon.Job(
+                id: id, name: record.name, bundle: run, persistDirectory: persist,
+                logPath: log.type == "none" ? nil : store.logPath(id),
+                logSizeLimit: log.config["max-size"].flatMap(ByteSize.parse), hasTerminal: record.config.tty == true,
+                hasStdin: record.config.openStdin == true,
+                // A client that detaches from a terminal must not close it for the next one.
+                leavesStdinOpen: record.config.openStdin == true
+                    && (!record.streams.stdinOnce || record.config.tty == true),
+                syncsLog: !record.hostConfig.autoRemove,
+                exitCommand: options.exitCommand.isEmpty ? [] : options.exitCommand + [id.hex], held: ports.descriptors)
+        )
+        Failpoint.reach("start-begun")
+        try mountRoot(record, state)
+        Failpoint.reach("start-mounted")
         // The namespace is there before the container, and after it until its rules are gone from the host.
         let namespace = run + "/netns"
+        var connection: BackgroundWork<Void>?
+        // Nothing may be connected any more when a failure is cleaned up.
+        defer { connection?.finish() }
         if record.hostConfig.network == "bridge" {
             _ = try open(namespace, .createNew, permissions: 0o444)
             try makeNetworkNamespace(at: namespace)
-            state.network =
-                try host.isRootless
-                ? RootlessNetwork(runDirectory: run).connect(namespace: namespace, ports: ports.released())
-                : bridge.connect(record, namespace: namespace, ports: ports.mappings)
+            if host.isRootless {
+                state.network = try RootlessNetwork(runDirectory: run).connect(
+                    namespace: namespace, ports: ports.released())
+            } else {
+                let network = try bridge.reserve(record, ports: ports.mappings)
+                state.network = network
+                // The container's process only needs it when its program runs.
+                connection = try BackgroundWork(named: "network") { [bridge] in
+                    try bridge.attach(network, namespace: namespace)
+                }
+            }
             try store.save(state, of: id, durable: false)
         }
         Failpoint.reach("start-connected")
@@ -99,20 +122,10 @@ extension ContainerService {
         builder.deviceRules = devices.rules
         builder.throttles = try HostDevices.throttles(record.hostConfig.resources)
         let (spec, warnings) = try builder.build()
+        // Last: without it conmon makes nothing.
         try writeSpec(spec, to: run)
-        let log = record.hostConfig.logConfig
-        let (process, monitor) = try conmon.create(
-            Conmon.Job(
-                id: id, name: record.name, bundle: run, persistDirectory: persist,
-                logPath: log.type == "none" ? nil : store.logPath(id),
-                logSizeLimit: log.config["max-size"].flatMap(ByteSize.parse), hasTerminal: record.config.tty == true,
-                hasStdin: record.config.openStdin == true,
-                // A client that detaches from a terminal must not close it for the next one.
-                leavesStdinOpen: record.config.openStdin == true
-                    && (!record.streams.stdinOnce || record.config.tty == true),
-                syncsLog: !record.hostConfig.autoRemove,
-                exitCommand: options.exitCommand.isEmpty ? [] : options.exitCommand + [id.hex], held: ports.descriptors)
-        )
+        let (process, monitor) = try creation.finish()
+        try connection?.value()
         Failpoint.reach("start-waiting")
         state.monitor = monitor
         state.process = ProcessIdentity(of: process)
@@ -121,7 +134,7 @@ extension ContainerService {
         try store.save(state, of: id, durable: false)
         let attachment = attaching ? try Attachment(directory: run) : nil
         Failpoint.reach("start-known")
-        try runtime.start(id)
+        try runtime.start(id, state.process)
         Failpoint.reach("start-let-go")
         state.phase = .running
         state.started = wallClockNanoseconds()
@@ -132,10 +145,10 @@ extension ContainerService {
     }
 
     /// Mounts a container's root at its place in the run directory.
-    func mountRoot(_ record: ContainerRecord) throws {
+    func mountRoot(_ record: ContainerRecord, _ state: ContainerState) throws {
         let id = record.id
         let upper = store.directory(id) + "/upper"
-        if try store.state(id).started == nil { try matchRoot(record, upper: upper) }
+        if state.started == nil { try matchRoot(record, upper: upper) }
         try makeDirectories(store.runDirectory(id), permissions: 0o711)
         try makeDirectory(store.rootPath(id), permissions: 0o755)
         try layers.mountRoot(

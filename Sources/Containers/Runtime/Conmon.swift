@@ -50,8 +50,8 @@ struct Conmon: Sendable {
         throw ContainerError(.unavailable, "conmon is not installed", hint: "apt-get install conmon")
     }
 
-    /// Creates the container; when it returns, its process waits to be started, or an error says why there is none.
-    func create(_ job: Job) throws -> (process: Int32, monitor: ProcessIdentity) {
+    /// Starts conmon, which waits for the word to create the container.
+    func begin(_ job: Job) throws -> Creation {
         var arguments = common(id: job.id.hex, session: job.id.hex, bundle: job.bundle)
         arguments += [
             "--name", job.name, "--persist-dir", job.persistDirectory, "--log-path",
@@ -64,20 +64,56 @@ struct Conmon: Sendable {
         if !job.syncsLog { arguments.append("--no-sync-log") }
         arguments += exit(job.exitCommand)
         let sync = try Pipe()
-        var descriptors: [Int32: Int32] = [3: sync.writeEnd.raw]
-        for (index, descriptor) in job.held.enumerated() { descriptors[Int32(4 + index)] = descriptor }
+        let start = try Pipe()
+        var descriptors: [Int32: Int32] = [3: sync.writeEnd.raw, 4: start.readEnd.raw]
+        for (index, descriptor) in job.held.enumerated() { descriptors[Int32(5 + index)] = descriptor }
         let launch = try launch(
-            arguments, environment: ["_OCI_SYNCPIPE=3"], directory: job.bundle, descriptors: descriptors)
-        let answers = LineReader(sync.takeReadEnd())
-        let message = try launch.finish()
-        guard let answer = try answers.next() else {
-            throw ContainerError(.failed, "conmon failed: \(message.isEmpty ? "it ended without a word" : message)")
+            arguments, environment: ["_OCI_SYNCPIPE=3", "_OCI_STARTPIPE=4"], directory: job.bundle,
+            descriptors: descriptors)
+        return Creation(
+            launch: launch, starter: start.takeWriteEnd(), answers: LineReader(sync.takeReadEnd()), conmon: self,
+            bundle: job.bundle)
+    }
+
+    /// A container that conmon is about to create: it starts while the bundle is made. Dropping it ends conmon.
+    ///
+    /// Where this process dies before the word, conmon goes on: it finds a bundle without a config, and gives up.
+    final class Creation {
+        private var launch: Launch?
+        private let starter: OwnedDescriptor
+        private let answers: LineReader
+        private let conmon: Conmon
+        private let bundle: String
+
+        fileprivate init(
+            launch: consuming Launch, starter: consuming OwnedDescriptor, answers: LineReader, conmon: Conmon,
+            bundle: String
+        ) {
+            self.launch = .some(launch)
+            self.starter = starter
+            self.answers = answers
+            self.conmon = conmon
+            self.bundle = bundle
         }
-        if answer.data <= 0 { throw failure("create", answer, bundle: job.bundle) }
-        guard let monitor = monitor(job.bundle) else {
-            throw ContainerError(.failed, "conmon ended at once: \(message)")
+
+        deinit { launch.take()?.abandon() }
+
+        /// Creates the container, whose bundle is whole; when it returns, its process waits to be started, or an error
+        /// says why there is none.
+        func finish() throws -> (process: Int32, monitor: ProcessIdentity) {
+            guard let launch = launch.take() else { throw ContainerError(.failed, "conmon was told already") }
+            try writeAll([0], to: starter.raw, "conmon")
+            let message = try launch.finish()
+            guard let answer = try answers.next() else {
+                throw ContainerError(
+                    .failed, "conmon failed: \(message.isEmpty ? "it ended without a word" : message)")
+            }
+            if answer.data <= 0 { throw conmon.failure("create", answer, bundle: bundle) }
+            guard let monitor = conmon.monitor(bundle) else {
+                throw ContainerError(.failed, "conmon ended at once: \(message)")
+            }
+            return (answer.data, monitor)
         }
-        return (answer.data, monitor)
     }
 
     /// An exec under way: conmon waits for the client to attach, then starts it.
@@ -152,7 +188,7 @@ struct Conmon: Sendable {
         return ["--exit-command", program] + command.dropFirst().flatMap { ["--exit-command-arg", $0] }
     }
 
-    private struct Launch: ~Copyable {
+    fileprivate struct Launch: ~Copyable {
         let child: ChildProcess
         let errors: OwnedDescriptor
 
@@ -166,6 +202,12 @@ struct Conmon: Sendable {
             }
             _ = try child.wait()
             return String(decoding: text, as: UTF8.self).trimmedBlanks
+        }
+
+        /// Ends it before it did anything.
+        consuming func abandon() {
+            _ = kill(child.processID, SIGKILL)
+            _ = try? child.wait()
         }
     }
 
@@ -181,7 +223,7 @@ struct Conmon: Sendable {
         return Launch(child: child, errors: OwnedDescriptor(owning: errors.takeReadEnd()))
     }
 
-    private func monitor(_ bundle: String) -> ProcessIdentity? {
+    fileprivate func monitor(_ bundle: String) -> ProcessIdentity? {
         ProcessIdentity(of: Int32(HostFacts.text(bundle + "/conmon.pid")) ?? 0)
     }
 

@@ -14,7 +14,31 @@ struct Runtime: Sendable {
 
     static let environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
 
-    func start(_ id: ContainerID) throws { try call(["start", id.hex]) }
+    /// Lets the program of a container that was created run.
+    ///
+    /// - Parameter process: the container's, which waits.
+    func start(_ id: ContainerID, _ process: ProcessIdentity?) throws {
+        if choice.name == "runc", let process, try openGate(id, process) { return }
+        try call(["start", id.hex])
+    }
+
+    /// Does what `runc start` does, without a process that takes longer to start than that: reads the fifo that the
+    /// container's process waits at, and removes it, which is how runc tells what is created from what runs.
+    ///
+    /// - Returns: false where there is no such fifo.
+    private func openGate(_ id: ContainerID, _ process: ProcessIdentity) throws -> Bool {
+        let path = "\(root)/\(id)/exec.fifo"
+        guard try FileStatus.ifExists(path)?.kind == .fifo else { return false }
+        let gate = try open(path, .readAtOnce)
+        if let handle = try process.handle() { _ = try waitReadable([gate.raw, handle.raw]) }
+        // One that was told just before it ended has written, too.
+        if try readSome(from: gate.raw, upTo: 16, path).isEmpty {
+            throw ContainerError(.failed, "OCI runtime start failed: container process is already dead")
+        }
+        try removeFile(path)
+        return true
+    }
+
     func pause(_ id: ContainerID) throws { try call(["pause", id.hex]) }
     func resume(_ id: ContainerID) throws { try call(["resume", id.hex]) }
     func kill(_ id: ContainerID, all signal: Int32) throws { try call(["kill", id.hex, "\(signal)"]) }

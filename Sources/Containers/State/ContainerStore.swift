@@ -176,12 +176,7 @@ package struct ContainerStore: Sendable {
     private func write(_ value: some Encodable, to path: String, durable: Bool) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let bytes = Array(try encoder.encode(value))
-        if durable { return try writeAtomically(bytes, to: path, permissions: 0o600) }
-        let staged = "\(path).\(uniqueSuffix())"
-        let file = try open(staged, .createNew, permissions: 0o600)
-        try writeAll(bytes, to: file.raw, path)
-        try Linux.rename(staged, to: path)
+        try writeAtomically(Array(try encoder.encode(value)), to: path, permissions: 0o600, durable: durable)
     }
 
     /// Takes a container's files away, name first. The caller holds its lock and left nothing mounted.

@@ -21,6 +21,12 @@ enum NetworkFiles {
         return text
     }
 
+    /// Whether a word can stand for a host in `/etc/hosts`.
+    static func isHostName(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.count <= 253
+            && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-._".contains($0)) }
+    }
+
     /// Lines of `--add-host name:address`.
     static func extraHosts(_ extra: [String], gateway: String?) -> String {
         var text = ""

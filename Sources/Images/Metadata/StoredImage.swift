@@ -30,6 +30,11 @@ package struct StoredImage: Sendable, Equatable {
     /// Names with a digest, sorted.
     package var digests: [StoredReference] { references.filter { $0.name.digest != nil } }
 
+    /// What must be here for it to be whole: config, manifests, blobs, and layers by their diffIDs.
+    var parts: [Digest] {
+        [id] + manifests.flatMap { [$0.descriptor.digest] + $0.layers.map(\.digest) } + layers.map(\.diffID)
+    }
+
     /// The manifest that a reference of the image chose; the newest where none is asked for.
     package func manifest(for reference: StoredReference? = nil) -> StoredManifest? {
         let wanted = (reference ?? references.last)?.manifest

@@ -69,7 +69,10 @@ extension ImageService {
     private func committedImage(
         _ request: CommitRequest, _ container: ContainerConfig, _ layer: ImportedLayer
     ) throws -> NewImage {
-        let base = try find(request.base.description).image
+        // A container's image may have been removed by force meanwhile; the container keeps what it stands on.
+        guard let base = try metadata.read({ try ImageStore.image(request.base, $0, evenRemoved: true) }) else {
+            throw ImageError(.notFound, "No such image: \(request.base)")
+        }
         guard let below = base.manifest() else {
             throw ImageError(.damaged, "image \(base.id.short) has no manifest")
         }

@@ -26,6 +26,7 @@ package final class ContainerBench: Sendable {
 
     deinit {
         for id in (try? service.store.list()) ?? [] { try? service.remove(id, force: true) }
+        try? service.dismantleNetwork()
     }
 
     /// `/bin` with a link for every applet, account files, and an empty `/tmp`.
@@ -216,13 +217,20 @@ package final class ContainerBench: Sendable {
         return found
     }
 
-    /// What the bridge network left on the host: interfaces, firewall rules, addresses.
+    /// What containers left of the bridge network on the host: lines to the bridge, which itself stays; firewall rules that
+    /// name their addresses; addresses.
     package func networkLeftovers() throws -> [String] {
         let prefix = try service.subnetPrefix()
-        let rules = try runShell("iptables-save | grep -F '\(prefix).' | grep -F -v ' -s \(prefix).0.0/16 ' || true")
-        let addresses = try runShell("ip -o -4 addr show | grep -F ' \(prefix).' || true")
+        let rules = try runShell("iptables-save | grep -F '\(prefix).' | grep -F -v '\(prefix).0.0/16 ' || true")
+        let bridge = try runShell("ip -o -4 addr show | grep -F ' \(prefix).0.1/' | awk '{print $2}'").filter {
+            $0 != "\n"
+        }
+        if !bridge.isEmpty {
+            // The kernel takes a namespace and what is in it down in its own time.
+            try waitUntil { try names(in: "/sys/class/net/\(bridge)/brif")?.isEmpty ?? true }
+        }
         let leases = try names(in: layers.run + "/network") ?? []
-        return (rules + addresses).split(separator: "\n").map(String.init) + leases.map { "lease \($0)" }
+        return rules.split(separator: "\n").map(String.init) + leases.map { "lease \($0)" }
     }
 
     /// conmon and runtime processes that work for this store.

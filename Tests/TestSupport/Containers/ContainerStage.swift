@@ -24,6 +24,7 @@ package final class ContainerStage: Sendable {
     deinit {
         let all = (try? strata.run("ps", "-aq").output.split(separator: "\n").map(String.init)) ?? []
         if !all.isEmpty { _ = try? strata.run(["rm", "-f", "-v"] + all) }
+        if effectiveUserID() == 0 { try? ContainerService.dismantleNetwork(root: root, runDirectory: run) }
     }
 
     /// Writes `box.tar`, the image as an archive that every engine loads.
