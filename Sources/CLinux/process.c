@@ -173,6 +173,13 @@ int clinux_hard_limit(int resource, uint64_t *soft, uint64_t *hard) {
     return 0;
 }
 
+int clinux_raise_soft_limit(int resource) {
+    struct rlimit limit;
+    if (getrlimit(resource, &limit) < 0) return -errno;
+    limit.rlim_cur = limit.rlim_max;
+    return RESULT(setrlimit(resource, &limit));
+}
+
 int clinux_fchownat(int directory, const char *path, uint32_t uid, uint32_t gid) {
     return RESULT(fchownat(directory, path, uid, gid, AT_SYMLINK_NOFOLLOW | (*path ? 0 : AT_EMPTY_PATH)));
 }

@@ -48,3 +48,11 @@ package func resourceLimit(_ resource: Int32) -> (soft: UInt64, hard: UInt64) {
     guard unsafe clinux_hard_limit(resource, &soft, &hard) == 0 else { return (.max, .max) }
     return (soft, hard)
 }
+
+/// Raises a resource's soft limit of this process to the hard one, as servers do for their descriptors; children inherit it.
+///
+/// - Parameter resource: by the kernel's number.
+package func raiseSoftLimit(_ resource: Int32) throws(SystemError) {
+    let result = clinux_raise_soft_limit(resource)
+    if result < 0 { throw SystemError(errno: -result, operation: "raise", subject: "resource limit \(resource)") }
+}

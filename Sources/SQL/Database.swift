@@ -32,6 +32,9 @@ package final class Database: Sendable {
         put(connection)
     }
 
+    /// What tells cheaply whether anything was committed, for whoever keeps what he read; nil where that cannot be told.
+    package func watch() throws -> DatabaseWatch? { try DatabaseWatch(path: path) }
+
     /// Runs a closure that only reads.
     package func read<Result>(_ body: (any SQLConnection) throws -> Result) throws -> Result {
         try transaction("BEGIN", body)

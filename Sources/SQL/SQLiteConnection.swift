@@ -3,7 +3,7 @@ import CSQLite
 /// A connection to an SQLite file: write-ahead log, every commit durable, foreign keys on, waits for other writers.
 @safe final class SQLiteConnection: SQLConnection {
     private let path: String
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
     /// Prepared statements by their text: the commands' few statements are prepared once.
     private var prepared: [String: OpaquePointer] = unsafe [:]
 

@@ -154,7 +154,7 @@ struct PageWireTests {
             #expect(robot.status == 200 && browser.page.contains("strata_robot_"))
             try await browser.get("/-/admin/robots")
             #expect(browser.page.contains("ci") && !browser.page.contains("strata_robot_"))
-            try await browser.submit("/-/admin/retention/add", ["pattern": "**", "rules": "v*: moved 1s; x*: always"])
+            try await browser.submit("/-/admin/retention/add", ["pattern": "**", "rules": "v*: moved 1h; x*: always"])
             #expect(browser.page.contains("team/app") && browser.page.contains("moved 0 days ago"))
             for section in ["groups", "webhooks", "immutable", "quotas", "garbage", "audit"] {
                 #expect(try await browser.get("/-/admin/\(section)").status == 200, "\(section)")

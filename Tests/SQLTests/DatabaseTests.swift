@@ -73,4 +73,43 @@ struct DatabaseTests {
         #expect(error?.code == .damaged)
         #expect(error?.message.contains(path) == true)
     }
+
+    @Test func everyCommitOfWhateverConnectionChangesTheState() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/a.db"
+        let database = try Database(path: path, migrations: Self.schema)
+        let other = try Database(path: path, migrations: Self.schema)
+        let watch = try #require(try database.watch())
+        var seen = [watch.state]
+        for number in 0..<50 {
+            try (number % 2 == 0 ? database : other).write {
+                _ = try $0.execute("INSERT INTO notes (body) VALUES ($1)", [.text("\(number)")])
+            }
+            let state = watch.state
+            #expect(!seen.contains(state), "commit \(number) was not seen")
+            seen.append(state)
+            // A read, a failed write and a look at it change nothing.
+            _ = try database.read { try $0.rows("SELECT * FROM notes") }
+            _ = try? other.write { try $0.execute("INSERT INTO notes (body) VALUES ('0')", []) }
+            #expect(watch.state == state)
+            // The log begins anew now and then.
+            if number % 10 == 9 {
+                try database.checkpoint()
+                seen = [watch.state]
+            }
+        }
+    }
+
+    @Test func aCommitOfAnotherProcessChangesTheState() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/a.db"
+        let database = try Database(path: path, migrations: Self.schema)
+        let watch = try #require(try database.watch())
+        let before = watch.state
+        _ = try runShell(
+            "python3 -c 'import sqlite3; c = sqlite3.connect(\"a.db\"); c.execute(\"INSERT INTO notes (body) VALUES (1)\"); c.commit()'",
+            in: directory.path)
+        #expect(watch.state != before)
+        #expect(try database.read { try $0.rows("SELECT * FROM notes") }.count == 1)
+    }
 }

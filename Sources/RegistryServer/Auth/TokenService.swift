@@ -11,6 +11,7 @@ package final class TokenService: Sendable {
 
     package let access: AccessControl
     private let signer: TokenSigner
+    private let verified = VerifiedTokens()
 
     /// Reads the key of the directory, making it where it is missing.
     package convenience init(_ access: AccessControl, keyFile path: String) throws {
@@ -89,7 +90,12 @@ package final class TokenService: Sendable {
     /// Whom a token was given to, and what for.
     func caller(of token: String) async throws -> Caller {
         let claims: TokenSigner.Claims
-        do { claims = try signer.verify(token, audience: Self.service, now: access.now() / 1000) } catch {
+        do {
+            claims = try verified.claims(of: token) { [signer] token throws(TokenError) in
+                try signer.claims(of: token)
+            }
+            try claims.check(audience: Self.service, now: access.now() / 1000)
+        } catch {
             throw RegistryFailure(.unauthorized, status: 401, "\(error): get a new one")
         }
         if claims.sub.isEmpty { return Caller(principal: .anonymous, token: claims.access, isKnown: true) }

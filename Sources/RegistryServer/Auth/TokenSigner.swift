@@ -98,6 +98,13 @@ package struct TokenSigner: Sendable {
     ///   - audience: the service it must be for.
     ///   - now: seconds since 1970.
     package func verify(_ token: String, audience: String, now: Int64) throws(TokenError) -> Claims {
+        let claims = try claims(of: token)
+        try claims.check(audience: audience, now: now)
+        return claims
+    }
+
+    /// What a token of this signer says, whether or not it is still good.
+    func claims(of token: String) throws(TokenError) -> Claims {
         guard token.utf8.count <= 16 << 10 else { throw .malformed("more than 16 KiB") }
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let header = Base64URL.decode(parts[0]), let payload = Base64URL.decode(parts[1]),
@@ -113,10 +120,16 @@ package struct TokenSigner: Sendable {
         guard let claims = try? JSONDecoder().decode(Claims.self, from: Data(payload)) else {
             throw .malformed("claims")
         }
-        if claims.aud != audience { throw .audience(claims.aud) }
-        if now >= claims.exp { throw .expired }
-        if now < claims.nbf { throw .notYetValid }
         return claims
+    }
+}
+
+extension TokenSigner.Claims {
+    /// Refuses what is for another service or another time.
+    func check(audience: String, now: Int64) throws(TokenError) {
+        if aud != audience { throw .audience(aud) }
+        if now >= exp { throw .expired }
+        if now < nbf { throw .notYetValid }
     }
 }
 

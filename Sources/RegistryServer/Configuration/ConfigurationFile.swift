@@ -44,13 +44,15 @@ extension RegistryServerConfiguration {
         var mirrorKeepSeconds: Int?
         var mirrorBytes: Int64?
         var mirrorCredentials: String?
+        var idleSeconds: Int?
+        var shutdownSeconds: Int?
 
         static let keys: Set<String> = [
             "listen", "tls", "auth", "anonymousPull", "externalAddress", "trustedProxies", "deletes", "sparse",
             "removeUntagged",
             "graceSeconds", "collectionSeconds", "uploadLifetimeSeconds", "largestBlob", "concurrentUploads",
-            "connections", "requestSeconds", "mirrors", "mirrorRoot", "mirrorFreshSeconds", "mirrorKeepSeconds",
-            "mirrorBytes", "mirrorCredentials",
+            "connections", "requestSeconds", "idleSeconds", "shutdownSeconds", "mirrors", "mirrorRoot",
+            "mirrorFreshSeconds", "mirrorKeepSeconds", "mirrorBytes", "mirrorCredentials",
         ]
     }
 
@@ -124,6 +126,8 @@ extension RegistryServerConfiguration {
         if let seconds = file.mirrorKeepSeconds { mirrors.keep = .seconds(max(seconds, 1)) }
         if let count = file.connections { limits.connections = max(count, 1) }
         if let seconds = file.requestSeconds { limits.requestTime = .seconds(max(seconds, 1)) }
+        if let seconds = file.idleSeconds { limits.idleTime = .seconds(max(seconds, 1)) }
+        if let seconds = file.shutdownSeconds { limits.shutdownTime = .seconds(max(seconds, 0)) }
     }
 
     private static func choice<Choice: RawRepresentable<String> & CaseIterable>(

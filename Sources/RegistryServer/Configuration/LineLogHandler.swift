@@ -21,21 +21,25 @@ package struct LineLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-        let time = utcNow()
-        let line: String
+        write(event.level, "\(event.message)", all.map { ($0.key, "\($0.value)") })
+    }
+
+    /// Writes an entry whose fields are in order of their names.
+    func write(_ level: Logger.Level, _ message: String, _ fields: [(name: String, value: String)]) {
+        let time = Clock.now()
+        var line: String
         switch format {
         case .text:
-            let pairs = all.map { "\($0.key)=\(Self.quoted("\($0.value)"))" }
-            line = ([time, "\(event.level)", "\(event.message)"] + pairs).joined(separator: " ")
+            line = "\(time) \(level) \(message)"
+            for field in fields { line += " \(field.name)=\(Self.quoted(field.value))" }
         case .json:
-            var fields = all.map { ($0.key, "\($0.value)") }
-            fields.insert(
-                contentsOf: [("time", time), ("level", "\(event.level)"), ("message", "\(event.message)")], at: 0)
-            line = "{" + fields.map { "\(Self.json($0.0)):\(Self.json($0.1))" }.joined(separator: ",") + "}"
+            line = "{\"time\":\(Self.json(time)),\"level\":\"\(level)\",\"message\":\(Self.json(message))"
+            for field in fields { line += ",\(Self.json(field.name)):\(Self.json(field.value))" }
+            line += "}"
         }
-        let bytes = Array((line + "\n").utf8)
+        line += "\n"
         // One write a line: lines of several threads do not mix.
-        _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        line.withUTF8 { _ = unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// What a client sent must not be able to begin a line of its own.

@@ -13,6 +13,8 @@ extension RegistryServer {
     package static func run(
         _ configuration: RegistryServerConfiguration, logger: Logger, ready: @Sendable (String) -> Void = { _ in }
     ) async throws {
+        // The usual soft limit of 1024 is less than the connections that are let in, each with a file that is sent.
+        try raiseSoftLimit(Int32(bitPattern: RLIMIT_NOFILE.rawValue))
         let service = try await RegistryService.open(configuration, logger: logger)
         let signals = try CaughtSignals([SIGTERM, SIGINT])
         let server = try await service.serve()

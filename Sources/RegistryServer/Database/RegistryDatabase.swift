@@ -8,6 +8,7 @@ import SQL
 package final class RegistryDatabase: Sendable {
     private let database: Database
     private let queue: WriteQueue
+    private let watch: DatabaseWatch?
 
     /// Told of every commit of this process.
     package var changes: ChangeSignal { queue.changes }
@@ -15,8 +16,12 @@ package final class RegistryDatabase: Sendable {
     /// Opens the file, making it where it is missing.
     package init(path: String) throws {
         database = try Database(path: path, migrations: RegistrySchema.migrations)
+        watch = try database.watch()
         queue = try WriteQueue(database)
     }
+
+    /// What the content is now, for whoever keeps what he read; nil where that cannot be told cheaply.
+    var state: DatabaseState? { watch?.state }
 
     /// Reads on a thread of the workers.
     package func read<Value: Sendable>(

@@ -45,4 +45,9 @@ extension RegistrySchema {
             """,
             "CREATE INDEX deliveries_due ON deliveries (webhook, state, repository, id)",
         ])
+
+    static let historyOfDigests = Migration(
+        "index tag history by digest",
+        // Garbage collection asks of every manifest without a tag which tags ever named it.
+        ["CREATE INDEX tag_history_digest ON tag_history (repository, digest)"])
 }

@@ -71,6 +71,6 @@ enum RegistrySchema {
                     actor TEXT NOT NULL, tag TEXT, digest TEXT, previous TEXT, media_type TEXT, size INTEGER)
                 """,
             ]),
-        access, versions, webhooks, references,
+        access, versions, webhooks, references, historyOfDigests,
     ]
 }

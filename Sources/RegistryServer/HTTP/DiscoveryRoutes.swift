@@ -6,11 +6,6 @@ struct DiscoveryRoutes {
     let registry: Registry
     let access: AccessControl
 
-    private struct TagList: Encodable {
-        var name: String
-        var tags: [String]
-    }
-
     private struct Catalog: Encodable { var repositories: [String] }
 
     /// A page is larger than any listing that people look at, and small enough to be made at once.
@@ -20,22 +15,24 @@ struct DiscoveryRoutes {
         try exchange.allow(.get, .head)
         let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
         if !last.isEmpty, TagName(parsing: last) == nil { throw RegistryFailure.tagInvalid(last) }
-        let tags = try await registry.database.read { try $0.tags(of: name, after: last, limit: count + 1) }
-        let page = Array(tags.prefix(count))
-        return try Self.list(name, page, count, hasMore: tags.count > count)
+        return Self.list(name, try await registry.tags(of: name, after: last, count: count), count)
     }
 
-    /// The same of tags that are known, in ASCII order.
+    /// The same of tags that are known.
     func tags(_ exchange: Exchange, _ name: RepositoryName, _ all: [String]) throws -> Reply {
         try exchange.allow(.get, .head)
         let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
-        let rest = all.drop { $0 <= last }
-        return try Self.list(name, Array(rest.prefix(count)), count, hasMore: rest.count > count)
+        // They come from elsewhere: what is no tag must not reach the JSON.
+        let tags = all.filter { TagName(parsing: $0) != nil }.map { (order: $0.lowercased(), name: $0) }.sorted(by: <)
+        let rest = tags.drop { $0 <= (last.lowercased(), last) }.map(\.name)
+        return Self.list(name, TagPage(name, rest.prefix(count), hasMore: rest.count > count), count)
     }
 
-    private static func list(_ name: RepositoryName, _ page: [String], _ count: Int, hasMore: Bool) throws -> Reply {
-        try Reply(200).with(json: TagList(name: name.description, tags: page))
-            .linking(to: "/v2/\(name)/tags/list", count, after: hasMore ? page.last : nil)
+    private static func list(_ name: RepositoryName, _ page: TagPage, _ count: Int) -> Reply {
+        var reply = Reply(200).with(.contentType, "application/json")
+            .linking(to: "/v2/\(name)/tags/list", count, after: page.next)
+        reply.body = .bytes(page.body)
+        return reply
     }
 
     func catalog(_ exchange: Exchange, _ challenge: Challenge) async throws -> Reply {

@@ -68,19 +68,28 @@ struct Challenge {
     /// `https://registry.example:5000`.
     var origin: String
     var isBasic: Bool
-    var scopes: [String]
+    private let route: RegistryRoute
+    private let method: HTTPRequest.Method
+    private let target: RequestTarget
 
     init(_ route: RegistryRoute, _ method: HTTPRequest.Method, _ target: RequestTarget, origin: String, isBasic: Bool) {
         self.origin = origin
         self.isBasic = isBasic
-        scopes = []
-        if let name = route.repository {
-            let action = route.action(method)
-            scopes = ["repository:\(name):\(action == .push ? "pull,push" : action.rawValue)"]
-            if case .uploads = route, let from = target["from"] { scopes.append("repository:\(from):pull") }
-        } else if case .catalog = route {
-            scopes = ["registry:catalog:*"]
+        self.route = route
+        self.method = method
+        self.target = target
+    }
+
+    /// What a token must be for: made only for those who are refused.
+    private var scopes: [String] {
+        guard let name = route.repository else {
+            if case .catalog = route { return ["registry:catalog:*"] }
+            return []
         }
+        let action = route.action(method)
+        var scopes = ["repository:\(name):\(action == .push ? "pull,push" : action.rawValue)"]
+        if case .uploads = route, let from = target["from"] { scopes.append("repository:\(from):pull") }
+        return scopes
     }
 
     func on(_ failure: RegistryFailure, error: String? = nil) -> RegistryFailure {
@@ -89,6 +98,7 @@ struct Challenge {
                 header: "WWW-Authenticate", "Basic realm=\"\(Self.quotable(origin))\", charset=\"UTF-8\"")
         }
         var text = "Bearer realm=\"\(Self.quotable(origin))/token\",service=\"\(TokenService.service)\""
+        let scopes = scopes
         if !scopes.isEmpty { text += ",scope=\"\(Self.quotable(scopes.joined(separator: " ")))\"" }
         if let error { text += ",error=\"\(error)\"" }
         return failure.with(header: "WWW-Authenticate", text)

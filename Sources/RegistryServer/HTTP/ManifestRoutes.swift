@@ -33,7 +33,7 @@ struct ManifestRoutes {
         let (record, bytes) = try await registry.manifestContent(reference, in: name)
         if let reply = exchange.conditional(record.digest) { return reply }
         var reply = Self.reply(record)
-        reply.body = .bytes(ByteBuffer(bytes: bytes))
+        reply.body = .bytes(bytes)
         return reply
     }
 

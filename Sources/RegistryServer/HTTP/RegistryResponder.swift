@@ -23,6 +23,8 @@ final class RegistryResponder: Sendable {
     private let mirrors: Mirrors?
     private let trustedProxies: Set<String>
     private let metrics = Metrics()
+    /// Writes the access log without the detour over a dictionary, where the log is ours.
+    private let lines: LineLogHandler?
     private let draining = Mutex(false)
 
     init(
@@ -31,6 +33,7 @@ final class RegistryResponder: Sendable {
     ) {
         self.registry = registry
         self.logger = logger
+        lines = logger.handler as? LineLogHandler
         self.limits = limits
         self.sendsFiles = sendsFiles
         self.externalAddress = externalAddress
@@ -51,26 +54,22 @@ final class RegistryResponder: Sendable {
         let start = ContinuousClock.now
         metrics.began()
         defer { metrics.ended() }
-        // A request that takes longer than any honest one is cut off, whichever side is slow.
-        let alarm = channel.eventLoop.scheduleTask(in: .nanoseconds(limits.requestTime.nanoseconds)) {
-            channel.close(promise: nil)
-        }
-        defer { alarm.cancel() }
         var proceed: (() async throws -> Void)?
         if request.headers[.expect]?.lowercased() == "100-continue" {
             proceed = { try await PartSender.sendContinue(over: channel) }
         }
         let body = RequestBodyReader(request, proceed: proceed)
-        var reply = await answer(request, body, channel)
+        let address = address(of: request, channel)
+        var reply = await answer(request, body, from: address)
         let proceeds = try await body.drain(limit: limits.drain)
         if !proceeds { reply = reply.with(.connection, "close") }
         try await send(reply, for: request, writer, over: channel)
-        log(request, reply, body, channel, ContinuousClock.now - start)
+        log(request, reply, body, from: address, ContinuousClock.now - start)
         if !proceeds { throw ChannelError.inputClosed }
     }
 
     /// The answer, whatever happens.
-    private func answer(_ request: Request, _ body: RequestBodyReader, _ channel: any NIOCore.Channel) async -> Reply {
+    private func answer(_ request: Request, _ body: RequestBodyReader, from address: String) async -> Reply {
         do {
             let target = try RequestTarget(parsing: request.head.path ?? "")
             var route = try RegistryRoute(target)
@@ -78,7 +77,6 @@ final class RegistryResponder: Sendable {
                 let isReading = request.method == .get || request.method == .head
                 route = try await mirrors.meaning(route, target["ns"], isReading: isReading)
             }
-            let address = address(of: request, channel)
             let challenge = Challenge(
                 route, request.method, target, origin: origin(of: request),
                 isBasic: keeper.access.mode == .basic || route.isOwnAPI)
@@ -116,8 +114,10 @@ final class RegistryResponder: Sendable {
         let discovery = DiscoveryRoutes(registry: registry, access: keeper.access)
         let uploads = UploadRoutes(registry: registry, gate: gate, access: keeper.access)
         if let mirrors, let name = route.repository, let place = mirrors.place(name) {
-            return try await MirrorRoutes(registry: registry, access: keeper.access, mirrors: mirrors)
-                .respond(to: exchange, route, place)
+            return try await offLoop {
+                try await MirrorRoutes(registry: registry, access: keeper.access, mirrors: mirrors)
+                    .respond(to: exchange, route, place)
+            }
         }
         switch route {
         case .support:
@@ -125,11 +125,15 @@ final class RegistryResponder: Sendable {
             return Reply(200).with(body: Array("{}".utf8), type: "application/json")
         case .catalog: return try await discovery.catalog(exchange, challenge)
         case .api(let path):
-            return try await APIRoutes(registry: registry, access: keeper.access, challenge: challenge)
-                .respond(to: exchange, path)
+            return try await offLoop {
+                try await APIRoutes(registry: registry, access: keeper.access, challenge: challenge)
+                    .respond(to: exchange, path)
+            }
         case .page(let path):
-            return try await PageRoutes(registry: registry, access: keeper.access, origin: challenge.origin)
-                .respond(to: exchange, path)
+            return try await offLoop {
+                try await PageRoutes(registry: registry, access: keeper.access, origin: challenge.origin)
+                    .respond(to: exchange, path)
+            }
         case .token: return try await TokenRoutes(tokens: keeper.tokens).respond(to: exchange)
         case .tags(let name): return try await discovery.tags(exchange, name)
         case .referrers(let name, let digest): return try await discovery.referrers(exchange, name, digest)
@@ -192,21 +196,20 @@ final class RegistryResponder: Sendable {
         .unknown, status: 507, "the registry has no space left: remove what is not needed, or enlarge its disk")
 
     private func log(
-        _ request: Request, _ reply: Reply, _ body: RequestBodyReader, _ channel: any NIOCore.Channel, _ time: Duration
+        _ request: Request, _ reply: Reply, _ body: RequestBodyReader, from address: String, _ time: Duration
     ) {
         metrics.answered(
             request.method.rawValue, reply.status, received: body.received,
             sent: request.method == .head ? 0 : reply.body.length, time)
         guard logger.logLevel <= .info else { return }
-        logger.info(
-            "request",
-            metadata: [
-                "method": "\(request.method.rawValue)", "path": "\(request.head.path ?? "")",
-                "status": "\(reply.status)",
-                "received": "\(body.received)", "sent": "\(request.method == .head ? 0 : reply.body.length)",
-                "ms": "\(time.milliseconds)", "from": "\(address(of: request, channel))",
-                "agent": "\(request.headers[.userAgent] ?? "")",
-            ])
+        let fields = [
+            ("agent", request.headers[.userAgent] ?? ""), ("from", address),
+            ("method", request.method.rawValue), ("ms", "\(time.milliseconds)"), ("path", request.head.path ?? ""),
+            ("received", "\(body.received)"), ("sent", "\(request.method == .head ? 0 : reply.body.length)"),
+            ("status", "\(reply.status)"),
+        ]
+        if let lines { return lines.write(.info, "request", fields) }
+        logger.info("request", metadata: Dictionary(fields.map { ($0, "\($1)") }) { first, _ in first })
     }
 
     // MARK: Sending

@@ -1,3 +1,4 @@
+import Glibc
 import Hummingbird
 import HummingbirdCore
 import HummingbirdTLS
@@ -11,7 +12,8 @@ import Synchronization
 package final class RegistryServer: Sendable {
     /// What a client may take of the server.
     package struct Limits: Sendable, Hashable {
-        /// How long a connection may be silent while the server waits for it: for a head, and within a body.
+        /// How long a connection may be silent while the server waits for it: for a head, within a body, and to take
+        /// what is sent to it.
         package var idleTime: Duration = .seconds(60)
         /// How long one request may take.
         package var requestTime: Duration = .seconds(3600)
@@ -45,6 +47,7 @@ package final class RegistryServer: Sendable {
     package let port: Int
     private let limits: Limits
     private let responder: RegistryResponder
+    private let connections: OpenConnections
     private let service: any Stoppable
     private let running: Task<Void, any Error>
 
@@ -68,16 +71,18 @@ package final class RegistryServer: Sendable {
             responder: { request, writer, channel in
                 try await responder.respond(to: request, writer, over: channel)
             }, configuration: configuration)
+        let connections = OpenConnections()
+        let tuned = TunedChannel(base: http, limits: options.limits, connections: connections)
         if let tls = options.tls {
             return try await start(
-                registry, try TLSChannel(TunedChannel(base: http), tlsConfiguration: tls), responder, options, logger)
+                registry, try TLSChannel(tuned, tlsConfiguration: tls), responder, connections, options, logger)
         }
-        return try await start(registry, TunedChannel(base: http), responder, options, logger)
+        return try await start(registry, tuned, responder, connections, options, logger)
     }
 
     private static func start(
-        _ registry: Registry, _ child: some ServerChildChannel, _ responder: RegistryResponder, _ options: Options,
-        _ logger: Logger
+        _ registry: Registry, _ child: some ServerChildChannel, _ responder: RegistryResponder,
+        _ connections: OpenConnections, _ options: Options, _ logger: Logger
     ) async throws -> RegistryServer {
         // Hummingbird's own lines are of no use to whoever runs a registry.
         var quiet = logger
@@ -99,7 +104,7 @@ package final class RegistryServer: Sendable {
             }
         }
         for try await number in ports {
-            return RegistryServer(registry, number, options.limits, responder, server, running)
+            return RegistryServer(registry, number, options.limits, responder, connections, server, running)
         }
         try await running.value
         throw ChannelError.alreadyClosed
@@ -107,12 +112,13 @@ package final class RegistryServer: Sendable {
 
     private init(
         _ registry: Registry, _ port: Int, _ limits: Limits, _ responder: RegistryResponder,
-        _ service: any Stoppable, _ running: Task<Void, any Error>
+        _ connections: OpenConnections, _ service: any Stoppable, _ running: Task<Void, any Error>
     ) {
         self.registry = registry
         self.port = port
         self.limits = limits
         self.responder = responder
+        self.connections = connections
         self.service = service
         self.running = running
     }
@@ -121,9 +127,11 @@ package final class RegistryServer: Sendable {
     package func stop() async throws {
         responder.startDraining()
         let running = running
-        let deadline = Task.detached { [limits] in
+        let deadline = Task.detached { [limits, connections] in
             try await Task.sleep(for: limits.shutdownTime)
             running.cancel()
+            // A client that takes nothing any more would otherwise hold a transfer that cannot be cancelled.
+            connections.cut()
         }
         try await service.shutdownGracefully()
         _ = await running.result
@@ -138,20 +146,33 @@ private protocol Stoppable: Sendable {
 
 extension Server: Stoppable {}
 
-/// HTTP/1 with what Hummingbird does not do: see `PartSender`.
+/// HTTP/1 with what Hummingbird does not do: see `PartSender`, `RequestClock` and `LoopExecutor`.
 private struct TunedChannel: ServerChildChannel {
     let base: HTTP1Channel
+    let limits: RegistryServer.Limits
+    let connections: OpenConnections
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
-        // Uploads arrive in large pieces: fewer wake-ups for the same bytes.
-        let allocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: 256 << 10)
+        // Uploads arrive in large pieces: fewer wake-ups for the same bytes. Some ten pieces wait on their way to the disk,
+        // for each of many clients: that is what the server's memory is made of.
+        let allocator = AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 4096, maximum: 128 << 10)
+        // Whoever takes nothing of what is sent to him is cut off by the kernel, which alone sees it.
+        let silence = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_USER_TIMEOUT))
+        let milliseconds = min(limits.idleTime.milliseconds, Int64(Int32.max))
+        connections.add(channel)
         return channel.setOption(.recvAllocator, value: allocator)
+            .flatMap { channel.setOption(silence, value: SocketOptionValue(milliseconds)) }
             .flatMap { base.setup(channel: channel, logger: logger) }
             .flatMapThrowing { value in
                 try PartSender.add(to: channel)
+                try RequestClock.add(to: channel, limit: .nanoseconds(limits.requestTime.nanoseconds))
                 return value
             }
     }
 
-    func handle(value: HTTP1Channel.Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
+    func handle(value: HTTP1Channel.Value, logger: Logger) async {
+        await withTaskExecutorPreference(LoopExecutor(value.channel.eventLoop)) {
+            await base.handle(value: value, logger: logger)
+        }
+    }
 }

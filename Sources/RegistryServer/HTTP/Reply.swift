@@ -8,14 +8,14 @@ extension HTTPFields.Element.Name {
     /// A header of our own; the names are literals of this module.
     static func named(_ name: StaticString) -> HeaderName { HeaderName("\(name)") ?? .server }
 
-    static var dockerContentDigest: HeaderName { named("Docker-Content-Digest") }
-    static var dockerAPIVersion: HeaderName { named("Docker-Distribution-Api-Version") }
-    static var dockerUploadUUID: HeaderName { named("Docker-Upload-UUID") }
-    static var ociSubject: HeaderName { named("OCI-Subject") }
-    static var ociTag: HeaderName { named("OCI-Tag") }
-    static var ociFiltersApplied: HeaderName { named("OCI-Filters-Applied") }
-    static var xForwardedFor: HeaderName { named("X-Forwarded-For") }
-    static var link: HeaderName { named("Link") }
+    static let dockerContentDigest = named("Docker-Content-Digest")
+    static let dockerAPIVersion = named("Docker-Distribution-Api-Version")
+    static let dockerUploadUUID = named("Docker-Upload-UUID")
+    static let ociSubject = named("OCI-Subject")
+    static let ociTag = named("OCI-Tag")
+    static let ociFiltersApplied = named("OCI-Filters-Applied")
+    static let xForwardedFor = named("X-Forwarded-For")
+    static let link = named("Link")
 }
 
 /// An answer before it is sent.
@@ -42,23 +42,23 @@ struct Reply: Sendable {
 
     init(_ status: Int) { self.status = status }
 
-    func with(_ name: HeaderName, _ value: String) -> Reply {
+    consuming func with(_ name: HeaderName, _ value: String) -> Reply {
         var reply = self
         reply.headers.append(HTTPFields.Element(name: name, value: value))
         return reply
     }
 
-    func with(body bytes: [UInt8], type: String) -> Reply {
+    consuming func with(body bytes: [UInt8], type: String) -> Reply {
         var reply = with(.contentType, type)
         reply.body = .bytes(ByteBuffer(bytes: bytes))
         return reply
     }
 
-    func with(json value: some Encodable) throws -> Reply {
+    consuming func with(json value: some Encodable) throws -> Reply {
         with(body: try JSONText.bytes(value), type: "application/json")
     }
 
-    func with(digest: Digest) -> Reply { with(.dockerContentDigest, digest.description) }
+    consuming func with(digest: Digest) -> Reply { with(.dockerContentDigest, digest.description) }
 
     var length: Int64 { announcedLength ?? body.length }
 }

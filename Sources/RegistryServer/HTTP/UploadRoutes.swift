@@ -129,7 +129,7 @@ struct UploadRoutes {
         if let announced = body.announced, upload.offset + announced > limit { throw tooLarge }
         try gate.enter()
         defer { gate.leave() }
-        let pieces = Channel<ByteBuffer>(capacity: 8)
+        let pieces = Channel<ByteBuffer>(capacity: 3)
         async let writing: Void = onThread(named: "registry-upload") {
             do {
                 while let piece = try pieces.receiveBlocking() {

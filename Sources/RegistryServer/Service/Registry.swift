@@ -1,5 +1,6 @@
 import Content
 import Linux
+package import NIOCore
 package import OCI
 import SQL
 import Synchronization
@@ -24,6 +25,7 @@ package final class Registry: Sendable {
     let sessions = UploadSessions()
     let pulls = PullCounter()
     let manifests = ManifestCache(limit: 32 << 20)
+    let lookups = LookupCache(limit: 16 << 20)
 
     package init(
         storage: any RegistryBlobStorage, database: RegistryDatabase, policy: RegistryPolicy = RegistryPolicy(),
@@ -55,8 +57,11 @@ package final class Registry: Sendable {
     ///
     /// - Parameter building: whether the client asks in order to build on it; then it is kept for the grace time.
     package func blob(_ digest: Digest, in name: RepositoryName, building: Bool) async throws -> Int64 {
-        guard let record = try await database.read({ try $0.blob(digest, in: name) }) else {
-            throw RegistryFailure.blobUnknown(digest)
+        let record: BlobRecord
+        if case .blob(let known)? = lookups.record(.blob(name, digest), at: database.state) {
+            record = known
+        } else {
+            record = try await Workers.run { [self] in try lookUp(digest, in: name) }
         }
         let now = now()
         if building, now - record.touched > policy.grace.milliseconds / 8 {
@@ -67,15 +72,25 @@ package final class Registry: Sendable {
 
     /// The bytes of a blob of a repository.
     package func content(of digest: Digest, in name: RepositoryName) async throws -> BlobContent {
-        try await Workers.run { [database, storage] in
-            guard let record = try database.readBlocking({ try $0.blob(digest, in: name) }) else {
-                throw RegistryFailure.blobUnknown(digest)
-            }
+        try await Workers.run { [self] in
+            let record = try lookUp(digest, in: name)
             guard let content = try storage.content(of: digest), content.size == record.size else {
                 throw BlobError.damaged(digest, "its bytes are not in the storage as they were stored")
             }
             return content
         }
+    }
+
+    /// The row of a blob. Blocks the thread.
+    private func lookUp(_ digest: Digest, in name: RepositoryName) throws -> BlobRecord {
+        let key = LookupCache.Key.blob(name, digest)
+        let state = database.state
+        if case .blob(let known)? = lookups.record(key, at: state) { return known }
+        guard let record = try database.readBlocking({ try $0.blob(digest, in: name) }) else {
+            throw RegistryFailure.blobUnknown(digest)
+        }
+        lookups.insert(.blob(record), for: key, read: state, now: database.state)
+        return record
     }
 
     package func deleteBlob(_ digest: Digest, from name: RepositoryName, by actor: String) async throws {
@@ -98,22 +113,28 @@ package final class Registry: Sendable {
 
     /// A manifest by its tag or digest.
     package func manifest(_ reference: ManifestReference, in name: RepositoryName) async throws -> ManifestRecord {
-        guard let record = try await database.read({ try $0.manifest(reference, in: name) }) else {
-            throw RegistryFailure.manifestUnknown(reference, name)
+        if case .manifest(let known)? = lookups.record(.manifest(name, reference), at: database.state) { return known }
+        return try await Workers.run { [self] in
+            let state = database.state
+            return try database.readBlocking { try lookUp(reference, in: name, $0, state) }
         }
-        return record
     }
 
     /// A manifest with its bytes.
     package func manifestContent(
         _ reference: ManifestReference, in name: RepositoryName
-    ) async throws -> (record: ManifestRecord, bytes: [UInt8]) {
+    ) async throws -> (record: ManifestRecord, bytes: ByteBuffer) {
         let now = now()
-        return try await Workers.run { [database, manifests, pulls] in
-            try database.readBlocking { records in
-                guard let record = try records.manifest(reference, in: name) else {
-                    throw RegistryFailure.manifestUnknown(reference, name)
-                }
+        if case .manifest(let known)? = lookups.record(.manifest(name, reference), at: database.state),
+            let bytes = manifests[known.digest]
+        {
+            pulls.note(reference, of: name, at: now)
+            return (known, bytes)
+        }
+        return try await Workers.run { [self] in
+            let state = database.state
+            return try database.readBlocking { records in
+                let record = try lookUp(reference, in: name, records, state)
                 pulls.note(reference, of: name, at: now)
                 if let bytes = manifests[record.digest] { return (record, bytes) }
                 guard let bytes = try records.manifestBytes(record.digest) else {
@@ -125,10 +146,24 @@ package final class Registry: Sendable {
                 if hasher.finalize() != record.digest {
                     throw BlobError.damaged(record.digest, "its bytes have another digest")
                 }
-                manifests[record.digest] = bytes
-                return (record, bytes)
+                let buffer = ByteBuffer(bytes: bytes)
+                manifests[record.digest] = buffer
+                return (record, buffer)
             }
         }
+    }
+
+    /// The row of a manifest. Blocks the thread.
+    ///
+    /// - Parameter state: of before the transaction.
+    private func lookUp(
+        _ reference: ManifestReference, in name: RepositoryName, _ records: RegistryRecords, _ state: DatabaseState?
+    ) throws -> ManifestRecord {
+        guard let record = try records.manifest(reference, in: name) else {
+            throw RegistryFailure.manifestUnknown(reference, name)
+        }
+        lookups.insert(.manifest(record), for: .manifest(name, reference), read: state, now: database.state)
+        return record
     }
 
     /// Takes a manifest.

@@ -161,6 +161,17 @@ package final class RunningProcess: Sendable {
     /// What it printed to standard error so far.
     package var errorOutput: String { read("error") }
 
+    /// Waits until it printed something, to standard output or error.
+    package func waits(for text: String, _ failure: String, seconds: Int = 60) async throws {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while !output.contains(text), !errorOutput.contains(text) {
+            if ContinuousClock.now > deadline {
+                throw StrataProcess.Failure(description: "\(failure): \(errorOutput.suffix(2000))")
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
     /// Sends a signal.
     package func signal(_ number: Int32) { kill(pid, number) }
 
