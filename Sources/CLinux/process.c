@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinuxProcess.h"
+#include <malloc.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -172,6 +173,8 @@ int clinux_hard_limit(int resource, uint64_t *soft, uint64_t *hard) {
     *hard = limit.rlim_max;
     return 0;
 }
+
+void clinux_limit_arenas(int count) { mallopt(M_ARENA_MAX, count); }
 
 int clinux_raise_soft_limit(int resource) {
     struct rlimit limit;

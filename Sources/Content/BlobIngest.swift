@@ -35,7 +35,7 @@ public final class BlobIngest: Sendable {
     private let directory: String
     private let data: String
     private let lock: Mutex<FileLock?>
-    private let pieces = Channel<Piece>(capacity: 4)
+    private let pieces = Channel<Piece>(capacity: 3)
     private let outcome = Channel<Outcome>(capacity: 1)
     private let verified = Mutex<Outcome?>(nil)
 

@@ -15,7 +15,7 @@
     /// The largest window of a zstd frame.
     public static let maximumWindow = 128 << 20
     /// The most bytes that `output` gets at once of a compressed stream.
-    public static let bufferSize = 256 << 10
+    public static let bufferSize = 128 << 10
 
     /// How the input is compressed.
     public let compression: Compression

@@ -43,6 +43,8 @@ int clinux_enter_namespace(int fd);
 int clinux_capabilities(uint64_t *effective, uint64_t *bounding);
 int clinux_hard_limit(int resource, uint64_t *soft, uint64_t *hard);
 int clinux_raise_soft_limit(int resource);
+// At most so many arenas of malloc: what one thread freed, another one uses.
+void clinux_limit_arenas(int count);
 int clinux_fchownat(int directory, const char *path, uint32_t uid, uint32_t gid);
 int clinux_fchmod(int fd, uint32_t mode);
 ssize_t clinux_readlinkat(int directory, const char *path, char *buffer, size_t size);

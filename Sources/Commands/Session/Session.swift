@@ -57,6 +57,7 @@ package final class Session: Sendable {
     package func images() throws -> ImageService {
         try opened.withLock { opened in
             if let images = opened.images { return images }
+            shareFreedMemory()
             let driver = try Self.driver(&opened, settings)
             let options = StoreOptions(root: settings.root, runDirectory: settings.runDirectory)
             let client = Self.client(&opened, settings)

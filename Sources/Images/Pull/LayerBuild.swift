@@ -28,7 +28,7 @@ package final class LayerBuild: Sendable {
         package static let none = Bounds(limit: InflationLimit(floor: .max), space: nil)
     }
 
-    private let chunks = Channel<[UInt8]>(capacity: 4)
+    private let chunks = Channel<[UInt8]>(capacity: 3)
     private let outcome = Channel<Result>(capacity: 1)
     private let name: String
 

@@ -17,7 +17,7 @@ struct TarPiece: Sendable {
 ///
 /// The steps run side by side, so that two cores have work although every byte goes through all of them.
 final class TarStage<Value: Sendable>: Sendable {
-    private let pieces = Channel<TarPiece>(capacity: 3)
+    private let pieces = Channel<TarPiece>(capacity: 2)
     private let outcome = Channel<Value>(capacity: 1)
 
     /// - Parameters:

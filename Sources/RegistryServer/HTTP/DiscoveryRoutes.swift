@@ -23,8 +23,8 @@ struct DiscoveryRoutes {
         try exchange.allow(.get, .head)
         let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
         // They come from elsewhere: what is no tag must not reach the JSON.
-        let tags = all.filter { TagName(parsing: $0) != nil }.map { (order: $0.lowercased(), name: $0) }.sorted(by: <)
-        let rest = tags.drop { $0 <= (last.lowercased(), last) }.map(\.name)
+        let tags = all.filter { TagName(parsing: $0) != nil }.map { ($0.lowercased(), $0) }.sorted(by: <)
+        let rest = tags.drop { $0 <= (last.lowercased(), last) }.map(\.1)
         return Self.list(name, TagPage(name, rest.prefix(count), hasMore: rest.count > count), count)
     }
 
