@@ -168,7 +168,7 @@ struct LoginFlowTests {
             let pushed = try await shell(
                 """
                 \(docker) manifest create --insecure --amend \(authority)/team/all:v1 \(authority)/team/app:a \(authority)/team/app:b || exit 3
-                \(docker) manifest push --insecure \(authority)/team/all:v1 || exit 4
+                \(docker) manifest push --purge --insecure \(authority)/team/all:v1 || exit 4
                 \(docker) logout \(authority) || exit 5
                 \(docker) manifest inspect --insecure \(authority)/team/all:v1; echo "status $?"
                 """, home: home)
