@@ -22,19 +22,39 @@ extension RegistryClient {
         let endpoint = try requester.rules.endpoint(ofRegistry: host)
         authenticator.forget(registry: host)
         return try await Retry.run(configuration) {
-            let ping = Requester.Call(method: .GET, target: .path(""))
-            let answer = try await self.requester.sendPlain(ping, to: endpoint).buffered()
-            switch answer.status {
-            case 200: return LoginOutcome(credential: credential, wasChecked: false)
-            case 401: break
-            default: throw try await answer.failure(.registry)
+            do { return try await self.check(credential, at: endpoint) } catch let error as RegistryError {
+                throw Self.told(error)
             }
-            let reply = try await self.authenticator.login(answer, credential: credential)
-            let verified = try await self.requester.sendPlain(ping, to: endpoint, authorization: reply.authorization)
-            guard verified.status == 200 else { throw try await verified.failure(.token) }
-            try await verified.drain()
-            return LoginOutcome(
-                credential: reply.refreshToken.map { .identityToken($0) } ?? credential, wasChecked: true)
         }
+    }
+
+    private func check(_ credential: Credential, at endpoint: Endpoint) async throws -> LoginOutcome {
+        let ping = Requester.Call(method: .GET, target: .path(""))
+        let answer = try await requester.sendPlain(ping, to: endpoint).buffered()
+        switch answer.status {
+        case 200: return LoginOutcome(credential: credential, wasChecked: false)
+        case 401: break
+        default: throw try await answer.failure(.registry)
+        }
+        let reply = try await authenticator.login(answer, credential: credential)
+        let verified = try await requester.sendPlain(ping, to: endpoint, authorization: reply.authorization)
+        guard verified.status == 200 else { throw try await verified.failure(.token) }
+        try await verified.drain()
+        return LoginOutcome(
+            credential: reply.refreshToken.map { .identityToken($0) } ?? credential, wasChecked: true)
+    }
+
+    /// What a person who is logging in can do about a failure is not to log in.
+    private static func told(_ failure: RegistryError) -> RegistryError {
+        var error = failure
+        switch error.code {
+        case .unauthorized, .denied: error.hint = "check the user name, and the password or token"
+        case .tooManyRequests:
+            // Who waits for a password to be taken does not want to wait in silence, and each guess makes it longer.
+            error.isTransient = false
+            error.hint = "try again " + (error.retryAfter.map { "in \($0) second\($0 == 1 ? "" : "s")" } ?? "later")
+        default: break
+        }
+        return error
     }
 }

@@ -244,6 +244,20 @@ private final class TokenDoor: Sendable {
         }
     }
 
+    @Test func aLoginThatIsThrottledEndsAtOnceAndSaysWhenToTryAgain() async throws {
+        try await FaultServer.with({ _ in ServerReply(429, headers: [("Retry-After", "7")]) }) { server in
+            try await withClient { client in
+                let (outcome, error) = try await Outcome.of {
+                    _ = try await client.login(host: server.authority, user: "me", secret: Secret("word"))
+                }
+                #expect(outcome == .registry(.tooManyRequests))
+                #expect(error?.hint == "try again in 7 seconds")
+                // The first one only finds out whether the server speaks https.
+                #expect(server.requests.count <= 2)
+            }
+        }
+    }
+
     @Test func loginAsksForAnIdentityTokenAndStoresNothing() async throws {
         let door = TokenDoor(extra: #","refresh_token":"keep-me""#)
         try await FaultServer.with(door.reply) { server in
@@ -283,10 +297,11 @@ private final class TokenDoor: Sendable {
             #expect(try await client.tags(of: name) == ["1"])
             let login = try await client.login(host: registry.authority, user: "me", secret: Secret("word"))
             #expect(login.credential == right && login.wasChecked)
-            let (outcome, _) = try await Outcome.of {
+            let (outcome, error) = try await Outcome.of {
                 _ = try await client.login(host: registry.authority, user: "me", secret: Secret("wrong"))
             }
             #expect(outcome == .registry(.unauthorized))
+            #expect(error?.hint?.contains("strata login") == false, "\(String(describing: error))")
         }
         for credential in [nil, Credential.basic(user: "me", secret: Secret("wrong"))] {
             try await withClient {
