@@ -121,7 +121,27 @@ package final class Browser: Sendable {
     }
 
     /// The text that a reader sees.
-    package func text(_ selector: String = "body") async throws -> String { try await text(find(selector)) }
+    package func text(_ selector: String = "body") async throws -> String {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while true {
+            do { return try await text(find(selector)) } catch {
+                // The page gave way to the next one between the two questions.
+                guard "\(error)".contains("stale element reference"), ContinuousClock.now < deadline else {
+                    throw error
+                }
+            }
+        }
+    }
+
+    /// Whether a text comes into sight within ten seconds: a form that was sent may still be on its way.
+    package func shows(_ words: String, in selector: String) async throws -> Bool {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while try await !text(selector).contains(words) {
+            if ContinuousClock.now >= deadline { return false }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        return true
+    }
 
     package func text(_ element: Element) async throws -> String {
         try await send("GET", "/element/\(element.id)/text").string ?? ""
