@@ -37,12 +37,12 @@ int clinux_spawn(const char *path, char *const arguments[], char *const environm
     if (pairs > 64) return -EINVAL;
     // Ours may be numbers that the child wants for others: move them out of the way first. No farther than needed: beyond 64
     // the kernel makes a larger table, and waits some 10 ms for the other threads of the process to let the old one go.
-    int free = 3;
+    int above = 3;
     for (int i = 0; i < pairs; i++)
-        if (descriptors[2 * i + 1] >= free) free = descriptors[2 * i + 1] + 1;
+        if (descriptors[2 * i + 1] >= above) above = descriptors[2 * i + 1] + 1;
     int count = 0;
     for (; count < pairs; count++) {
-        moved[count] = fcntl(descriptors[2 * count], F_DUPFD_CLOEXEC, free);
+        moved[count] = fcntl(descriptors[2 * count], F_DUPFD_CLOEXEC, above);
         if (moved[count] < 0) {
             error = errno;
             break;

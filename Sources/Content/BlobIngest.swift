@@ -35,8 +35,7 @@ public final class BlobIngest: Sendable {
     private let directory: String
     private let data: String
     private let lock: Mutex<FileLock?>
-    private let pieces = Channel<Piece>(capacity: 3)
-    private let outcome = Channel<Outcome>(capacity: 1)
+    private let worker: Worker<Piece, Outcome>
     private let verified = Mutex<Outcome?>(nil)
 
     init(_ store: BlobStore, expecting expected: Descriptor?, in directory: String, lock: consuming FileLock) throws {
@@ -58,19 +57,10 @@ public final class BlobIngest: Sendable {
         let algorithm = expected?.digest.algorithm ?? .sha256
         let start = present
         let file = try Linux.open(data, .update)
-        try startThread(named: "blob") { [pieces, outcome, data] in
-            do {
-                let result = try Self.take(pieces, into: file, at: start, hashing: algorithm, data)
-                try outcome.sendBlocking(result)
-                outcome.finish()
-            } catch {
-                pieces.fail(error)
-                outcome.fail(error)
-            }
+        worker = try Worker(named: "blob", capacity: 3) { [data] pieces in
+            try Self.take(pieces, into: file, at: start, hashing: algorithm, data)
         }
     }
-
-    deinit { pieces.fail(ChannelClosed()) }
 
     private static let writebackBytes: Int64 = 8 << 20
 
@@ -119,13 +109,13 @@ public final class BlobIngest: Sendable {
                     expected?.digest ?? Digest.sha256(of: []), expected: offset, actual: position)
             }
             position += Int64(chunk.count)
-            try await pieces.send(.stored(chunk))
+            try await worker.send(.stored(chunk))
             try await body(chunk)
         }
     }
 
     /// Takes the next bytes; waits while the disk is behind.
-    public func write(_ chunk: [UInt8]) async throws { try await pieces.send(.fresh(chunk)) }
+    public func write(_ chunk: [UInt8]) async throws { try await worker.send(.fresh(chunk)) }
 
     /// Ends the bytes: makes them durable and compares size and digest.
     ///
@@ -133,8 +123,8 @@ public final class BlobIngest: Sendable {
     /// - Throws: `BlobError.sizeMismatch`, `.digestMismatch`; a `SystemError`.
     @discardableResult
     public func verify() async throws -> Digest {
-        pieces.finish()
-        guard let actual = try await outcome.receive() else { throw ChannelClosed() }
+        worker.end()
+        let actual = try await worker.value()
         if let expected {
             if actual.size != expected.size {
                 throw BlobError.sizeMismatch(expected.digest, expected: expected.size, actual: actual.size)
@@ -166,16 +156,16 @@ public final class BlobIngest: Sendable {
 
     /// Stops and keeps what came, for the next try.
     public func suspend() async {
-        pieces.finish()
-        _ = try? await outcome.receive()
+        worker.end()
+        _ = try? await worker.value()
         try? removeTree(scratchDirectory)
         unlock()
     }
 
     /// Stops and leaves no trace.
     public func cancel() async {
-        pieces.fail(ChannelClosed())
-        _ = try? await outcome.receive()
+        worker.fail(ChannelClosed())
+        _ = try? await worker.value()
         try? finish()
     }
 

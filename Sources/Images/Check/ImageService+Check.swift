@@ -204,7 +204,7 @@ struct StoreCheck {
                 try driver.checkSeal(diffID)
                 return nil
             }
-            let build = LayerBuild(
+            let build = try LayerBuild(
                 "\(diffID)", size: blob.size, expecting: diffID, writer: try driver.verifier(of: diffID), bounds: .none)
             do {
                 let reader = try await blobs.open(blob, from: 0)

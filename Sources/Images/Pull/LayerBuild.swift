@@ -28,9 +28,7 @@ package final class LayerBuild: Sendable {
         package static let none = Bounds(limit: InflationLimit(floor: .max), space: nil)
     }
 
-    private let chunks = Channel<[UInt8]>(capacity: 3)
-    private let outcome = Channel<Result>(capacity: 1)
-    private let name: String
+    private let worker: Worker<[UInt8], Result>
 
     /// Starts before the first byte.
     ///
@@ -39,24 +37,14 @@ package final class LayerBuild: Sendable {
     ///   - size: bytes of the blob: with the bounds it says how far the tar may grow.
     ///   - diffID: what the tar's digest must be; nil where nothing says.
     ///   - writer: takes the tar; nil only hashes.
+    /// - Throws: where the system has no more threads.
     package init(
         _ name: String, size: Int64, expecting diffID: Digest?, writer: (any LayerWriter)?, bounds: Bounds
-    ) {
-        self.name = name
-        do {
-            try startThread(named: "inflate") { [chunks, outcome] in
-                do {
-                    try outcome.sendBlocking(try Self.run(chunks, name, size, diffID, writer, bounds))
-                    outcome.finish()
-                } catch {
-                    let told = Self.explained(error, name)
-                    chunks.fail(told)
-                    outcome.fail(told)
-                }
+    ) throws {
+        worker = try Worker(named: "inflate", capacity: 3) { chunks in
+            do { return try Self.run(chunks, name, size, diffID, writer, bounds) } catch {
+                throw Self.explained(error, name)
             }
-        } catch {
-            chunks.fail(error)
-            outcome.fail(error)
         }
     }
 
@@ -81,24 +69,21 @@ package final class LayerBuild: Sendable {
         return result
     }
 
-    deinit { chunks.fail(CancellationError()) }
-
     /// Takes the next bytes of the blob; waits while the layer is behind.
     ///
     /// - Throws: what went wrong with the layer.
-    package func write(_ chunk: [UInt8]) async throws { try await chunks.send(chunk) }
+    package func write(_ chunk: [UInt8]) async throws { try await worker.send(chunk) }
 
     /// Ends the blob; what the writer staged is complete and durable.
     package func finish() async throws -> Result {
-        chunks.finish()
-        guard let result = try await outcome.receive() else { throw CancellationError() }
-        return result
+        worker.end()
+        return try await worker.value()
     }
 
     /// Stops; returns when the thread no longer touches what the writer staged.
     package func abandon() async {
-        chunks.fail(CancellationError())
-        _ = try? await outcome.receive()
+        worker.fail(CancellationError())
+        _ = try? await worker.value()
     }
 
     private static func explained(_ error: any Error, _ name: String) -> any Error {
@@ -109,12 +94,15 @@ package final class LayerBuild: Sendable {
         }
     }
 
-    /// The inflating thread's work; it owns the threads that hash and write.
+    /// The inflating thread's work; it owns the threads that hash and write. All run side by side, so that two cores have work
+    /// although every byte goes through each.
     private struct Work {
+        private static let waitingPieces = 2
+
         private let limit: Int64
         private let buffers = TarBuffers(size: Decompressor.bufferSize)
-        private let hash: TarStage<Digest>
-        private let layer: TarStage<LayerContents>?
+        private let hash: Worker<TarPiece, Digest>
+        private let layer: Worker<TarPiece, LayerContents>?
         private var decompressor: Decompressor?
         /// The first bytes, until there are enough to tell the compression.
         private var head: [UInt8] = []
@@ -123,27 +111,24 @@ package final class LayerBuild: Sendable {
             self.limit = limit
             let buffers = buffers
             let layer = try writer.map { writer in
-                try TarStage(named: "layer", writer) { writer, piece in
-                    try space?.spend(Int64(piece.count), on: "layer \(name)")
-                    try unsafe piece.withBytes { try unsafe writer.consume($0) }
-                    buffers.take(from: &piece)
-                } finish: {
-                    try $0.finish()
+                try Worker<TarPiece, LayerContents>(named: "layer", capacity: Self.waitingPieces) { pieces in
+                    while var piece = try pieces.receiveBlocking() {
+                        try space?.spend(Int64(piece.count), on: "layer \(name)")
+                        try unsafe piece.withBytes { try unsafe writer.consume($0) }
+                        buffers.take(from: &piece)
+                    }
+                    return try writer.finish()
                 }
             }
             self.layer = layer
-            do {
-                hash = try TarStage(named: "hash", DigestHasher()) { hasher, piece in
+            hash = try Worker(named: "hash", capacity: Self.waitingPieces) { pieces in
+                var hasher = DigestHasher()
+                while var piece = try pieces.receiveBlocking() {
                     unsafe piece.withBytes { unsafe hasher.update($0) }
-                    if let layer { return try layer.send(piece) }
-                    buffers.take(from: &piece)
-                } finish: { hasher in
-                    layer?.end()
-                    return hasher.finalize()
+                    if let layer { try layer.sendBlocking(piece) } else { buffers.take(from: &piece) }
                 }
-            } catch {
-                layer?.fail(error)
-                throw error
+                layer?.end()
+                return hasher.finalize()
             }
         }
 
@@ -163,13 +148,13 @@ package final class LayerBuild: Sendable {
         private func inflate(_ chunk: [UInt8], _ decompressor: Decompressor) throws {
             if decompressor.compression == .none {
                 try decompressor.passThrough(chunk.count)
-                return try hash.send(TarPiece(buffer: chunk, count: chunk.count))
+                return try hash.sendBlocking(TarPiece(buffer: chunk, count: chunk.count))
             }
             try unsafe chunk.withUnsafeBytes { bytes in
                 try unsafe decompressor.consume(bytes) { buffer, count in
                     var full = buffers.take()
                     swap(&full, &buffer)
-                    try hash.send(TarPiece(buffer: full, count: count))
+                    try hash.sendBlocking(TarPiece(buffer: full, count: count))
                 }
             }
         }
@@ -183,16 +168,16 @@ package final class LayerBuild: Sendable {
         /// Stops the other threads and waits until they no longer touch what the writer staged.
         func fail(_ error: any Error) {
             hash.fail(error)
-            _ = try? hash.value()
+            _ = try? hash.valueBlocking()
             layer?.fail(error)
-            _ = try? layer?.value()
+            _ = try? layer?.valueBlocking()
         }
 
         func finish() throws -> Result {
             do {
-                let diffID = try hash.value()
+                let diffID = try hash.valueBlocking()
                 return Result(
-                    diffID: diffID, contents: try layer?.value(), tarBytes: decompressor?.outputBytes ?? 0,
+                    diffID: diffID, contents: try layer?.valueBlocking(), tarBytes: decompressor?.outputBytes ?? 0,
                     compression: decompressor?.compression ?? .none)
             } catch {
                 fail(error)

@@ -67,7 +67,7 @@ struct LayerPull {
     func rebuild() async throws -> LayerContents {
         let scratch = try blobs.makeScratchDirectory()
         let path = scratch.path
-        let build = LayerBuild(
+        let build = try LayerBuild(
             name, size: blob.size, expecting: diffID, writer: try driver.beginLayer(in: path), bounds: bounds)
         do {
             let reader = try await blobs.open(blob, from: 0)
@@ -130,7 +130,7 @@ struct LayerPull {
 
     private func fetch(into ingest: BlobIngest, building: Bool) async throws -> LayerBuild.Result {
         let scratch = ingest.scratchDirectory
-        let build = LayerBuild(
+        let build = try LayerBuild(
             name, size: blob.size, expecting: diffID, writer: building ? try driver.beginLayer(in: scratch) : nil,
             bounds: bounds)
         do {

@@ -51,7 +51,7 @@ extension ImageService {
         let scratch = try blobs.makeScratchDirectory()
         let directory = scratch.path
         let sink = try FileSink(creating: directory + "/blob", for: "the image", space: space, hashes: true)
-        let build = LayerBuild(
+        let build = try LayerBuild(
             "that is imported", size: 0, expecting: nil,
             writer: PackingWriter(try driver.beginLayer(in: directory), into: sink),
             bounds: LayerBuild.Bounds(limit: InflationLimit(floor: .max), space: space))
