@@ -27,7 +27,7 @@ final class Transport: Sendable {
 
     /// A client for each proxy, and one without, made at first use: AsyncHTTPClient has one proxy for all that it sends,
     /// and most commands send nothing.
-    private let clients = Mutex<[ProxyRules.Server?: HTTPClient]>([:])
+    private let clients = Mutex<[ProxyRules.Server?: HTTPClient]?>([:])
     private let configuration: RegistryConfiguration
     private let proxies: ProxyRules
     private let trust: TrustStore
@@ -42,19 +42,21 @@ final class Transport: Sendable {
 
     func shutdown() async {
         let made = clients.withLock { clients in
-            defer { clients = [:] }
-            return Array(clients.values)
+            defer { clients = nil }
+            return clients.map { Array($0.values) } ?? []
         }
         for client in made { try? await client.shutdown() }
     }
 
-    private func client(through proxy: ProxyRules.Server?) -> HTTPClient {
-        clients.withLock { clients in
-            if let client = clients[proxy] { return client }
+    private func client(through proxy: ProxyRules.Server?) throws -> HTTPClient {
+        try clients.withLock { clients in
+            // One that is made after the end nobody would end.
+            guard clients != nil else { throw HTTPClientError.alreadyShutdown }
+            if let client = clients?[proxy] { return client }
             let client = HTTPClient(
                 eventLoopGroup: .singletonMultiThreadedEventLoopGroup,
                 configuration: Self.settings(configuration, through: proxy))
-            clients[proxy] = client
+            clients?[proxy] = client
             return client
         }
     }
@@ -71,16 +73,15 @@ final class Transport: Sendable {
         http.httpVersion = .http1Only
         // Retries are ours: they count, they wait, and they are told to the user.
         http.connectionPool.retryConnectionEstablishment = false
-        switch proxy?.kind {
-        case .socks5: http.proxy = proxy.map { .socksServer(host: $0.host, port: $0.port) }
-        case .http:
-            http.proxy = proxy.map { proxy in
+        if let proxy {
+            switch proxy.kind {
+            case .socks5: http.proxy = .socksServer(host: proxy.host, port: proxy.port)
+            case .http:
                 let authorization = proxy.user.map {
                     HTTPClient.Authorization.basic(username: $0, password: proxy.password?.reveal() ?? "")
                 }
-                return .server(host: proxy.host, port: proxy.port, authorization: authorization)
+                http.proxy = .server(host: proxy.host, port: proxy.port, authorization: authorization)
             }
-        case nil: break
         }
         let patience = ConnectionWatch.Patience(
             stall: TimeAmount(configuration.stallTimeout), answer: TimeAmount(configuration.answerTimeout),

@@ -12,20 +12,24 @@ struct DiscoveryRoutes {
     private static let largestPage = 10_000
 
     func tags(_ exchange: Exchange, _ name: RepositoryName) async throws -> Reply {
-        try exchange.allow(.get, .head)
-        let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
-        if !last.isEmpty, TagName(parsing: last) == nil { throw RegistryFailure.tagInvalid(last) }
+        let (count, last) = try tagPage(exchange)
         return Self.list(name, try await registry.tags(of: name, after: last, count: count), count)
     }
 
     /// The same of tags that are known.
     func tags(_ exchange: Exchange, _ name: RepositoryName, _ all: [String]) throws -> Reply {
-        try exchange.allow(.get, .head)
-        let (count, last) = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
+        let (count, last) = try tagPage(exchange)
         // They come from elsewhere: what is no tag must not reach the JSON.
         let tags = all.filter { TagName(parsing: $0) != nil }.map { ($0.lowercased(), $0) }.sorted(by: <)
         let rest = tags.drop { $0 <= (last.lowercased(), last) }.map(\.1)
         return Self.list(name, TagPage(name, rest.prefix(count), hasMore: rest.count > count), count)
+    }
+
+    private func tagPage(_ exchange: Exchange) throws -> (count: Int, last: String) {
+        try exchange.allow(.get, .head)
+        let page = try exchange.page(default: Self.largestPage, limit: Self.largestPage)
+        if !page.last.isEmpty, TagName(parsing: page.last) == nil { throw RegistryFailure.tagInvalid(page.last) }
+        return page
     }
 
     private static func list(_ name: RepositoryName, _ page: TagPage, _ count: Int) -> Reply {

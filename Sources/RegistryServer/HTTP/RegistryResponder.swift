@@ -98,7 +98,7 @@ final class RegistryResponder: Sendable {
     private func address(of request: Request, _ channel: any NIOCore.Channel) -> String {
         let peer = channel.remoteAddress?.ipAddress ?? ""
         guard trustedProxies.contains(peer), let told = request.headers[.xForwardedFor] else { return peer }
-        let hops = told.prefix(4096).split(separator: ",").map { String($0.filter { $0 != " " }) }
+        let hops = told.suffix(4096).split(separator: ",").map { String($0.filter { $0 != " " }) }
         guard let client = hops.last(where: { !trustedProxies.contains($0) }), client.utf8.count <= 64,
             client.allSatisfy({ $0.isHexDigit || $0 == "." || $0 == ":" })
         else { return peer }

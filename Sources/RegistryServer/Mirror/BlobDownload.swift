@@ -66,7 +66,4 @@ package final class BlobDownload: Sendable {
             }
         }
     }
-
-    /// Waits for the end.
-    package func finished() async throws { _ = try await wait(beyond: size) }
 }

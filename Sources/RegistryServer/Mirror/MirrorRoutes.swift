@@ -18,26 +18,20 @@ struct MirrorRoutes {
         }
         switch route {
         case .manifest(_, let reference):
-            let stale = isReading ? try await mirrors.refresh(reference, place) : nil
+            let isStale = isReading ? try await mirrors.refresh(reference, place) : false
             return try await ManifestRoutes(registry: registry).respond(to: exchange, place.name, reference)
-                .warning(stale)
+                .warning(isStale)
         case .blob(_, let digest): return try await blob(exchange, digest, place)
         case .tags:
-            let (tags, stale) = try await mirrors.tags(place)
+            let (tags, isStale) = try await mirrors.tags(place)
             return try DiscoveryRoutes(registry: registry, access: access).tags(exchange, place.name, tags).warning(
-                stale)
+                isStale)
         case .referrers(_, let digest):
             if let found = try await mirrors.referrers(of: digest, place) { return try list(found, exchange) }
             return try await DiscoveryRoutes(registry: registry, access: access).referrers(exchange, place.name, digest)
-                .warning("the upstream cannot be asked")
+                .warning(true)
         default: throw RegistryFailure.nameUnknown(place.name)
         }
-    }
-
-    private struct Index: Encodable {
-        var schemaVersion = 2
-        var mediaType = MediaType.ociIndex.rawValue
-        var manifests: [Descriptor]
     }
 
     private func list(_ referrers: [Descriptor], _ exchange: Exchange) throws -> Reply {
@@ -57,7 +51,7 @@ struct MirrorRoutes {
         }
         // Who only asks need not wait for bytes.
         if exchange.method == .head {
-            return BlobRoutes.head(exchange, digest, size: try await mirrors.size(of: digest, place))
+            return BlobRoutes.head(exchange, digest, size: try await mirrors.size(of: digest, place).bytes)
         }
         guard let download = try await mirrors.download(digest, place) else {
             return try await routes.respond(to: exchange, place.name, digest)
@@ -68,8 +62,8 @@ struct MirrorRoutes {
 
 extension Reply {
     /// Says that the answer may be out of date (RFC 7234 §5.5.1).
-    fileprivate func warning(_ reason: String?) -> Reply {
-        reason == nil ? self : with(.named("Warning"), "110 - \"Response is Stale\"")
+    fileprivate func warning(_ isStale: Bool) -> Reply {
+        !isStale ? self : with(.named("Warning"), "110 - \"Response is Stale\"")
     }
 }
 

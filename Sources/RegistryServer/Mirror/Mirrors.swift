@@ -32,10 +32,9 @@ package final class Mirrors: Sendable {
     private let logger: Logger
     /// When a tag was last asked for, in milliseconds since 1970.
     private let asked = Mutex<[String: Int64]>([:])
-    private let manifests = SharedWork<String?>()
+    private let manifests = SharedWork<Bool>()
     private let openings = SharedWork<BlobDownload?>()
-    private let transfers = SharedWork<Void>()
-    private let underWay = Mutex<[String: BlobDownload]>([:])
+    private let underWay = Mutex<[String: (download: BlobDownload, task: Task<Void, Never>)]>([:])
     private let isTrimming = Mutex(false)
 
     /// What was asked of the mirrors.
@@ -86,7 +85,9 @@ package final class Mirrors: Sendable {
     /// Ends every transfer; what it brought so far is forgotten later, as an upload that nobody ended.
     package func stop() async {
         await openings.cancel()
-        await transfers.cancel()
+        let tasks = underWay.withLock { $0.values.map(\.task) }
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
         await manifests.cancel()
         await client.shutdown()
     }
@@ -133,32 +134,36 @@ package final class Mirrors: Sendable {
 
     /// Sees to it that a manifest is here, and is what its registry has now.
     ///
-    /// - Returns: why it may be out of date; nil where it is not.
-    func refresh(_ reference: ManifestReference, _ place: Place) async throws -> String? {
+    /// - Returns: whether it may be out of date.
+    func refresh(_ reference: ManifestReference, _ place: Place) async throws -> Bool {
         let key = "\(place.name) \(reference)"
         if let known = try await registry.database.read({ try $0.manifest(reference, in: place.name) }) {
-            guard case .tag(let tag) = reference else { return here() }
+            guard case .tag(let tag) = reference else {
+                countHere()
+                return false
+            }
             let last = asked.withLock { $0[key] } ?? .min / 2
-            if registry.now() - last < policy.freshness.milliseconds { return here() }
+            if registry.now() - last < policy.freshness.milliseconds {
+                countHere()
+                return false
+            }
             // A tag that may not move here is not asked for again.
             if try await registry.database.read({ try $0.isImmutable(tag.description, of: place.name) }) {
-                return here()
+                countHere()
+                return false
             }
             return try await manifests.run(key) { try await self.fetch(reference, place, key, known: known) }
         }
         return try await manifests.run(key) { try await self.fetch(reference, place, key, known: nil) }
     }
 
-    private func here() -> String? {
-        counts.withLock { $0.here += 1 }
-        return nil
-    }
+    private func countHere() { counts.withLock { $0.here += 1 } }
 
     private static let mostAsked = 20_000
 
     private func fetch(_ reference: ManifestReference, _ place: Place, _ key: String, known: ManifestRecord?)
         async throws
-        -> String?
+        -> Bool
     {
         let upstream =
             switch reference {
@@ -176,15 +181,17 @@ package final class Mirrors: Sendable {
                     count.bytes += Int64(resolved.bytes.count)
                 }
             } else {
-                _ = here()
+                countHere()
             }
-            let now = registry.now()
-            asked.withLock { asked in
-                // Forgotten, it is only asked for again.
-                if asked.count >= Self.mostAsked { asked = [:] }
-                asked[key] = now
+            if case .tag = reference {
+                let now = registry.now()
+                asked.withLock { asked in
+                    // Forgotten, it is only asked for again.
+                    if asked.count >= Self.mostAsked { asked = [:] }
+                    asked[key] = now
+                }
             }
-            return nil
+            return false
         } catch let error as RegistryError where [.manifestUnknown, .nameUnknown].contains(error.code) {
             if case .tag = reference, known != nil {
                 try await registry.deleteManifest(reference, from: place.name, by: Self.actor(place))
@@ -195,7 +202,7 @@ package final class Mirrors: Sendable {
                 "mirrored content may be out of date",
                 metadata: ["repository": "\(place.name)", "reference": "\(reference)", "error": "\(error)"])
             counts.withLock { $0.stale += 1 }
-            return "`\(place.upstream.host)` cannot be asked"
+            return true
         } catch {
             throw failure(error, place)
         }
@@ -240,15 +247,15 @@ package final class Mirrors: Sendable {
     // MARK: Tags
 
     /// The tags at the upstream; those that are here, where it cannot be asked.
-    func tags(_ place: Place) async throws -> (tags: [String], stale: String?) {
-        do { return (try await client.tags(of: place.repository).sorted(), nil) } catch {
+    func tags(_ place: Place) async throws -> (tags: [String], isStale: Bool) {
+        do { return (try await client.tags(of: place.repository), false) } catch {
             let isGone = (error as? RegistryError).map { Self.isRefusal($0) || $0.code == .nameUnknown } ?? true
             let here = try? await registry.database.read {
                 try $0.tags(of: place.name, after: "", limit: Int(Int32.max))
             }
             guard !isGone, let here, !here.isEmpty else { throw failure(error, place) }
             counts.withLock { $0.stale += 1 }
-            return (here, "`\(place.upstream.host)` cannot be asked")
+            return (here, true)
         }
     }
 
@@ -265,16 +272,16 @@ package final class Mirrors: Sendable {
 
     // MARK: Blobs
 
-    /// The size of a blob: of the manifest that names it, or as its registry says.
-    func size(of digest: Digest, _ place: Place) async throws -> Int64 {
+    /// The size of a blob: of the manifest that lists it here, or as its registry says.
+    func size(of digest: Digest, _ place: Place) async throws -> (bytes: Int64, isListed: Bool) {
         if let size = try await registry.database.read({ try $0.size(of: digest, listedIn: place.name) }) {
-            return size
+            return (size, true)
         }
         do {
             guard let size = try await client.size(of: digest, in: place.repository) else {
                 throw RegistryFailure.blobUnknown(digest)
             }
-            return size
+            return (size, false)
         } catch let error as RegistryFailure { throw error } catch { throw failure(error, place) }
     }
 
@@ -287,16 +294,15 @@ package final class Mirrors: Sendable {
     }
 
     private func open(_ digest: Digest, _ place: Place, _ key: String) async throws -> BlobDownload? {
-        if let download = underWay.withLock({ $0[key] }) { return download }
+        if let download = underWay.withLock({ $0[key]?.download }) { return download }
         if try await registry.database.read({ try $0.blob(digest, in: place.name) }) != nil { return nil }
-        let size = try await size(of: digest, place)
+        let (size, isListed) = try await size(of: digest, place)
         if size > registry.policy.largestBlob {
             throw RegistryFailure(
                 .sizeInvalid, status: 413,
                 "blob \(digest) has \(size) bytes: this registry takes at most \(registry.policy.largestBlob)")
         }
         // What a manifest of this repository names was given by its registry: another repository's bytes will do.
-        let isListed = try await registry.database.read { try $0.size(of: digest, listedIn: place.name) } != nil
         if isListed, try await registry.mount(digest, from: nil, to: place.name) { return nil }
         let reader: any BlobReader
         do {
@@ -306,12 +312,12 @@ package final class Mirrors: Sendable {
         } catch { throw failure(error, place) }
         let id = try await registry.startUpload(to: place.name, hashing: digest.algorithm)
         let download = try await registry.withUpload(id, of: place.name) { BlobDownload(size: size, file: $0.file) }
-        underWay.withLock { $0[key] = download }
-        Task.detached { [self] in
-            try? await transfers.run(key) {
-                await self.transfer(reader, id, digest, place, download)
+        underWay.withLock { underWay in
+            let task = Task.detached { [self] in
+                await transfer(reader, id, digest, place, download)
                 self.underWay.withLock { $0[key] = nil }
             }
+            underWay[key] = (download, task)
         }
         return download
     }
@@ -332,7 +338,6 @@ package final class Mirrors: Sendable {
                 count.fetched += 1
                 count.bytes += download.size
             }
-            try await trimSoon()
         } catch {
             reader.cancel()
             try? await registry.cancelUpload(id, of: place.name)
@@ -341,6 +346,10 @@ package final class Mirrors: Sendable {
             logger.warning(
                 "a mirrored blob did not come",
                 metadata: ["repository": "\(place.name)", "digest": "\(digest)", "error": "\(failure)"])
+            return
+        }
+        do { try await trimSoon() } catch {
+            logger.error("failed to let go of mirrored content", metadata: ["error": "\(error)"])
         }
     }
 
