@@ -71,6 +71,7 @@ class Engine:
         return self.measure(["sh", "-c", f"{script}; for p; do wait $p || exit 1; done", "sh"], timeout)
 
     def measure(self, arguments, timeout=240.0, until_output=False, settled=False):
+        self.place.settle()
         return measure.command(
             arguments, self.environment(), self.excluded(), [d.pid for d in self.daemons], timeout, until_output, settled)
 

@@ -13,6 +13,8 @@ PEERS = [
     "netavark", "isal", "pigz", "ca-certificates", "iptables",
 ]
 STORE_BYTES = 9 << 30
+# What the tools and the page cache need beside the stores.
+SPARE_BYTES = 4 << 30
 
 
 class Place:
@@ -20,7 +22,7 @@ class Place:
         self.work, self.kind = pathlib.Path(work), kind
         self.chroot = self.work / "peers"
         self.store = self.work / "store"
-        self.disk = pathlib.Path(f"/dev/shm/strata-bench-{os.getpid()}.img")
+        self.memory = self.work / "memory"
         self.registries_conf = self.work / "registries.conf"
         # Why there is no chroot, where there is none: then only what stands on PATH is compared.
         self.problem = None
@@ -37,15 +39,28 @@ class Place:
         shutil.rmtree(self.store, ignore_errors=True)
         self.store.mkdir()
         if self.kind == "memory":
-            with open(self.disk, "wb") as file:
-                file.truncate(STORE_BYTES)
-            _run(["mkfs.ext4", "-q", "-F", str(self.disk)])
-            _run(["mount", "-o", "loop,discard", str(self.disk), str(self.store)])
+            self._mount_memory()
+
+    def _mount_memory(self):
+        """A disk of memory: all its pages are there before the first write, as a disk's blocks are."""
+        with open("/proc/meminfo") as file:
+            available = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
+        if available < STORE_BYTES + SPARE_BYTES:
+            raise Failure(f"stores in memory need {(STORE_BYTES + SPARE_BYTES) >> 30} GiB that are free: use `--store disk`")
+        self.memory.mkdir(exist_ok=True)
+        _run(["mount", "-t", "tmpfs", "-o", f"size={STORE_BYTES + (64 << 20)},huge=within_size", "tmpfs", str(self.memory)])
+        disk = self.memory / "disk"
+        _run(["dd", "if=/dev/zero", f"of={disk}", "bs=1M", f"count={STORE_BYTES >> 20}", "status=none"])
+        _run(["mkfs.ext4", "-q", "-F", "-E", "nodiscard", str(disk)])
+        _run(["mount", "-o", "loop,nodiscard", str(disk), str(self.store)])
 
     def clean(self):
         self.unmount_below(self.work)
-        self.disk.unlink(missing_ok=True)
         shutil.rmtree(self.store, ignore_errors=True)
+
+    def settle(self):
+        """Writes out what is waiting: what one tool left to be written is not another's work."""
+        subprocess.run(["sync", "-f", str(self.store)], check=True, timeout=120)
 
     def unmount_below(self, folder):
         """Unmounts, the innermost first, what a tool left mounted."""

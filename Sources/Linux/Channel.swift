@@ -14,11 +14,16 @@ package final class Channel<Element: Sendable>: Sendable {
     }
 
     private let capacity: Int
+    private let batch: Int
     private let monitor: Monitor<State>
 
-    /// - Parameter capacity: how many elements may wait; at least 1.
-    package init(capacity: Int) {
+    /// - Parameters:
+    ///   - capacity: how many elements may wait; at least 1.
+    ///   - batch: a thread that sleeps is woken when so many elements wait, or so many have room. Each wake-up costs a
+    ///     switch of threads; who gets several at once goes on longer.
+    package init(capacity: Int, batch: Int = 1) {
         self.capacity = max(capacity, 1)
+        self.batch = min(max(batch, 1), self.capacity)
         monitor = Monitor(State())
     }
 
@@ -93,7 +98,7 @@ package final class Channel<Element: Sendable>: Sendable {
     }
 
     private func offer(_ element: Element) throws -> Bool {
-        let (accepted, waiting) = try monitor.withLock { state in
+        let (accepted, waiting) = try monitor.withLock(waking: { $0.elements.count >= batch }) { state in
             if let failure = state.failure { throw failure }
             if state.finished { throw ChannelClosed() }
             if state.elements.count >= capacity { return (false, [CheckedContinuation<Void, Never>]()) }
@@ -106,7 +111,7 @@ package final class Channel<Element: Sendable>: Sendable {
     }
 
     private func poll() throws -> Polled {
-        let (polled, waiting) = try monitor.withLock { state in
+        let (polled, waiting) = try monitor.withLock(waking: { $0.elements.count <= capacity - batch }) { state in
             if let failure = state.failure { throw failure }
             if state.elements.isEmpty {
                 return (state.finished ? Polled.end : .empty, [CheckedContinuation<Void, Never>]())
@@ -163,11 +168,17 @@ package struct ChannelClosed: Error {
     }
 
     /// Works on the state and wakes whoever waits for a condition on it.
-    package func withLock<Result>(_ body: (inout State) throws -> Result) rethrows -> Result {
+    ///
+    /// - Parameter isOfInterest: whether the state is worth waking anybody.
+    package func withLock<Result>(
+        waking isOfInterest: (State) -> Bool = { _ in true }, _ body: (inout State) throws -> Result
+    ) rethrows -> Result {
         unsafe pthread_mutex_lock(mutex)
         defer {
-            unsafe pthread_cond_broadcast(condition)
+            let wakes = isOfInterest(state)
             unsafe pthread_mutex_unlock(mutex)
+            // Who is woken must find the lock free, or it only wakes to sleep again.
+            if wakes { unsafe pthread_cond_broadcast(condition) }
         }
         return try body(&state)
     }

@@ -7,12 +7,14 @@ package final class Worker<Element: Sendable, Value: Sendable>: Sendable {
 
     /// - Parameters:
     ///   - capacity: how many elements may wait.
+    ///   - batch: the thread is woken when so many wait, and who hands over when so many have room.
     ///   - body: receives until the elements end; what it throws is thrown to whoever sends or waits for the value.
     /// - Throws: where the system has no more threads.
     package init(
-        named name: String, capacity: Int, _ body: @escaping @Sendable (Channel<Element>) throws -> Value
+        named name: String, capacity: Int, batch: Int = 1,
+        _ body: @escaping @Sendable (Channel<Element>) throws -> Value
     ) throws(SystemError) {
-        elements = Channel(capacity: capacity)
+        elements = Channel(capacity: capacity, batch: batch)
         try startThread(named: name) { [elements, outcome] in
             do {
                 try outcome.sendBlocking(try body(elements))

@@ -19,6 +19,42 @@ struct ChannelTests {
         #expect(received == Array(0..<1000))
     }
 
+    @Test(arguments: [(1, 1), (8, 4), (8, 8), (2, 9)])
+    func elementsArriveInOrderBetweenThreads(capacity: Int, batch: Int) async throws {
+        let channel = Channel<Int>(capacity: capacity, batch: batch)
+        let sum = Channel<[Int]>(capacity: 1)
+        try startThread(named: "receiver") {
+            do {
+                var received: [Int] = []
+                while let number = try channel.receiveBlocking() { received.append(number) }
+                try sum.sendBlocking(received)
+            } catch {
+                sum.fail(error)
+            }
+        }
+        try startThread(named: "sender") {
+            do {
+                // Ends with less than a batch: its end wakes who sleeps.
+                for number in 0..<1001 { try channel.sendBlocking(number) }
+                channel.finish()
+            } catch {
+                channel.fail(error)
+            }
+        }
+        #expect(try await sum.receive() == Array(0..<1001))
+    }
+
+    @Test func aThreadThatWaitsForABatchIsWokenByAFailure() async throws {
+        let channel = Channel<Int>(capacity: 8, batch: 4)
+        let end = Channel<Void>(capacity: 1)
+        try startThread(named: "receiver") {
+            do { while try channel.receiveBlocking() != nil {} } catch { end.fail(error) }
+        }
+        try await channel.send(1)
+        channel.fail(Broken())
+        await #expect(throws: Broken.self) { try await end.receive() }
+    }
+
     @Test func aTaskWaitsForAThreadThatIsBehind() async throws {
         let channel = Channel<Int>(capacity: 1)
         let sum = Channel<Int>(capacity: 1)

@@ -29,14 +29,16 @@
 
     /// Starts before the first byte.
     ///
-    /// - Parameter outputLimit: the most bytes that may come out, against streams made to fill the disk.
-    public init(_ compression: Compression, outputLimit: Int64 = .max) {
+    /// - Parameters:
+    ///   - outputLimit: the most bytes that may come out, against streams made to fill the disk.
+    ///   - verifyingChecksums: false where the caller knows the output's digest, which says more than a gzip member's CRC.
+    public init(_ compression: Compression, outputLimit: Int64 = .max, verifyingChecksums: Bool = true) {
         self.compression = compression
         self.outputLimit = outputLimit
         engine =
             switch compression {
             case .none: nil
-            case .gzip: GzipInflater()
+            case .gzip: GzipInflater(verifyingChecksums: verifyingChecksums)
             case .zstd: ZstdInflater()
             }
         buffer = [UInt8](repeating: 0, count: compression == .none ? 0 : Decompressor.bufferSize)

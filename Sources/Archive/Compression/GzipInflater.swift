@@ -8,19 +8,33 @@ import CIsal
     /// The header on its way; nil inside a member.
     private var header: GzipHeader? = GzipHeader()
     private var hasMember = false
+    private let verifiesChecksums: Bool
+    /// Bytes of a trailer that isa-l does not take, where it does not verify it.
+    private var trailerLeft = 0
 
-    init() {
+    /// - Parameter verifyingChecksums: false leaves CRC and length of the members' trailers unread.
+    init(verifyingChecksums: Bool) {
+        verifiesChecksums = verifyingChecksums
         unsafe state = .allocate(capacity: 1)
         unsafe isal_inflate_init(state)
     }
 
     deinit { unsafe state.deallocate() }
 
-    var isAtEnd: Bool { hasMember && header?.isEmpty == true }
+    var isAtEnd: Bool { hasMember && header?.isEmpty == true && trailerLeft == 0 }
+
+    /// CRC-32 and length (RFC 1952, 2.3.1).
+    private static let trailerBytes = 8
 
     func step(
         _ input: inout UnsafeRawBufferPointer, into buffer: UnsafeMutableRawBufferPointer
     ) throws(DecompressionError) -> Int {
+        if trailerLeft > 0 {
+            let count = min(trailerLeft, input.count)
+            trailerLeft -= count
+            unsafe input = UnsafeRawBufferPointer(rebasing: input[count...])
+            return 0
+        }
         if header != nil {
             try unsafe takeHeader(&input)
             return 0
@@ -44,6 +58,9 @@ import CIsal
         if unsafe state.pointee.block_state == ISAL_BLOCK_FINISH {
             hasMember = true
             header = GzipHeader()
+            // What isa-l read ahead is at most the trailer; newer versions give it back themselves.
+            let readAhead = unsafe Int(state.pointee.read_in_length) / 8
+            trailerLeft = verifiesChecksums ? 0 : Self.trailerBytes - min(readAhead, Self.trailerBytes)
         }
         return unsafe buffer.count - Int(state.pointee.avail_out)
     }
@@ -62,7 +79,7 @@ import CIsal
         guard header.isComplete else { return self.header = header }
         self.header = nil
         unsafe isal_inflate_reset(state)
-        unsafe state.pointee.crc_flag = UInt32(ISAL_GZIP_NO_HDR_VER)
+        unsafe state.pointee.crc_flag = UInt32(verifiesChecksums ? ISAL_GZIP_NO_HDR_VER : ISAL_DEFLATE)
     }
 }
 

@@ -1,7 +1,9 @@
 /// Collects what comes one after another and hands it to an output in large pieces of whole blocks.
 struct BlockStream {
     /// Large enough that a call of the output costs little beside its bytes, small enough to stay in the cache.
-    private static let capacity = 256 << 10
+    private static let capacity = 128 << 10
+    /// What comes in one piece of this size goes past the buffer: a second call costs less than the copy.
+    private static let largePiece = 64 << 10
 
     private var buffer: [UInt8] = []
     /// Where the buffer's first byte lies in the image; a multiple of the block size.
@@ -16,7 +18,7 @@ struct BlockStream {
         var rest = unsafe bytes
         if buffer.capacity < Self.capacity { buffer.reserveCapacity(Self.capacity) }
         while unsafe !rest.isEmpty {
-            if buffer.isEmpty, rest.count >= Self.capacity {
+            if buffer.isEmpty, rest.count >= Self.largePiece {
                 // Whole blocks of a large piece need no copy.
                 let count = rest.count & ~(ErofsFormat.blockSize - 1)
                 try unsafe output.write(UnsafeRawBufferPointer(rebasing: rest[..<count]), at: start)
@@ -26,7 +28,7 @@ struct BlockStream {
             }
             // Before a large piece the buffer is only filled up to the end of its block.
             let room =
-                rest.count >= Self.capacity * 2
+                rest.count >= Self.largePiece
                 ? (ErofsFormat.blockSize - buffer.count % ErofsFormat.blockSize) % ErofsFormat.blockSize
                 : Self.capacity - buffer.count
             let count = min(room, rest.count)

@@ -52,7 +52,9 @@ package final class LayerBuild: Sendable {
         _ chunks: Channel<[UInt8]>, _ name: String, _ size: Int64, _ diffID: Digest?, _ writer: (any LayerWriter)?,
         _ bounds: Bounds
     ) throws -> Result {
-        var work = try Work(name: name, writer: writer, limit: bounds.limit.bytes(for: size), space: bounds.space)
+        var work = try Work(
+            name: name, writer: writer, limit: bounds.limit.bytes(for: size), space: bounds.space,
+            verifyingChecksums: diffID == nil)
         do {
             while let chunk = try chunks.receiveBlocking() { try work.take(chunk) }
             try work.endOfBlob()
@@ -97,9 +99,12 @@ package final class LayerBuild: Sendable {
     /// The inflating thread's work; it owns the threads that hash and write. All run side by side, so that two cores have work
     /// although every byte goes through each.
     private struct Work {
-        private static let waitingPieces = 2
+        /// Between two threads at most so many pieces wait, and half of them wake who sleeps: handed over one by one they
+        /// made three times as many switches of threads.
+        private static let waitingPieces = 8
 
         private let limit: Int64
+        private let verifiesChecksums: Bool
         private let buffers = TarBuffers(size: Decompressor.bufferSize)
         private let hash: Worker<TarPiece, Digest>
         private let layer: Worker<TarPiece, LayerContents>?
@@ -107,11 +112,16 @@ package final class LayerBuild: Sendable {
         /// The first bytes, until there are enough to tell the compression.
         private var head: [UInt8] = []
 
-        init(name: String, writer: (any LayerWriter)?, limit: Int64, space: SpaceGuard?) throws {
+        init(
+            name: String, writer: (any LayerWriter)?, limit: Int64, space: SpaceGuard?, verifyingChecksums: Bool
+        ) throws {
             self.limit = limit
+            verifiesChecksums = verifyingChecksums
             let buffers = buffers
             let layer = try writer.map { writer in
-                try Worker<TarPiece, LayerContents>(named: "layer", capacity: Self.waitingPieces) { pieces in
+                try Worker<TarPiece, LayerContents>(
+                    named: "layer", capacity: Self.waitingPieces, batch: Self.waitingPieces / 2
+                ) { pieces in
                     while var piece = try pieces.receiveBlocking() {
                         try space?.spend(Int64(piece.count), on: "layer \(name)")
                         try unsafe piece.withBytes { try unsafe writer.consume($0) }
@@ -121,7 +131,9 @@ package final class LayerBuild: Sendable {
                 }
             }
             self.layer = layer
-            hash = try Worker(named: "hash", capacity: Self.waitingPieces) { pieces in
+            hash = try Worker(
+                named: "hash", capacity: Self.waitingPieces, batch: Self.waitingPieces / 2
+            ) { pieces in
                 var hasher = DigestHasher()
                 while var piece = try pieces.receiveBlocking() {
                     unsafe piece.withBytes { unsafe hasher.update($0) }
@@ -139,7 +151,8 @@ package final class LayerBuild: Sendable {
         }
 
         private mutating func begin() throws {
-            let decompressor = Decompressor(.detect(firstBytes: head), outputLimit: limit)
+            let decompressor = Decompressor(
+                .detect(firstBytes: head), outputLimit: limit, verifyingChecksums: verifiesChecksums)
             self.decompressor = decompressor
             try inflate(head, decompressor)
             head = []

@@ -115,8 +115,8 @@ extension ImageService {
         return try image.layers.allSatisfy { try LayerPull.whole($0.diffID, driver) != nil }
     }
 
-    /// How many layers are under way at once: enough to fill a line, few enough to bound memory.
-    private static let concurrentLayers = 6
+    /// How many layers are under way at once: enough to fill a line and the cores, few enough to bound memory.
+    private static let concurrentLayers = 3
 
     /// Brings all layers of an image, several at once.
     ///
