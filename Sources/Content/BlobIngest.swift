@@ -72,10 +72,12 @@ public final class BlobIngest: Sendable {
         var hasher = DigestHasher(algorithm)
         var position = offset
         var started = offset
+        var room = Preallocation(from: offset)
         while let piece = try pieces.receiveBlocking() {
             switch piece {
             case .stored(let bytes): hasher.update(bytes)
             case .fresh(let bytes):
+                room.cover(offset: position, end: position + Int64(bytes.count), of: file)
                 try unsafe bytes.withUnsafeBytes { buffer in
                     try unsafe pwriteAll(buffer, to: file.raw, at: position, path)
                 }
@@ -87,6 +89,7 @@ public final class BlobIngest: Sendable {
                 }
             }
         }
+        try setLength(position, of: file, path)
         try sync(file, path)
         return Outcome(digest: hasher.finalize(), size: position)
     }

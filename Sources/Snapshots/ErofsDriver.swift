@@ -23,7 +23,7 @@ package struct ErofsDriver: SnapshotDriver {
         try makeDirectory(staged, permissions: 0o700)
         let path = staged + Self.fileName
         let file = SharedDescriptor(try open(path, .createNew, permissions: 0o600))
-        return TarLayerWriter(ErofsWriter(output: LayerFileOutput(file, path))) { writer in
+        return TarLayerWriter(ErofsWriter(output: LayerFileOutput(file, path, isTrimmed: true))) { writer in
             let summary = try writer.finish()
             try setLength(Int64(summary.imageSize), of: file.descriptor, path)
             try sync(file.descriptor, path)

@@ -17,15 +17,19 @@ struct LayerFileOutput: LayerOutput, Sendable {
     private let path: String
     /// What was handed to the disk.
     private var started: Int64 = 0
+    private var room: Preallocation?
 
-    init(_ file: SharedDescriptor, _ path: String) {
+    /// - Parameter isTrimmed: the file's length is set at the end, so that room may be taken ahead.
+    init(_ file: SharedDescriptor, _ path: String, isTrimmed: Bool = false) {
         self.file = file
         self.path = path
+        room = isTrimmed ? Preallocation() : nil
     }
 
     mutating func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
-        try unsafe pwriteAll(bytes, to: file.descriptor.raw, at: Int64(offset), path)
         let end = Int64(offset) + Int64(bytes.count)
+        room?.cover(offset: Int64(offset), end: end, of: file.descriptor)
+        try unsafe pwriteAll(bytes, to: file.descriptor.raw, at: Int64(offset), path)
         if end - started >= Self.writebackBytes {
             startWriteback(file.descriptor, from: started, count: end - started)
             started = end
@@ -33,7 +37,9 @@ struct LayerFileOutput: LayerOutput, Sendable {
     }
 
     /// A hole: the file's length is set at the end.
-    mutating func writeZeros(_ count: UInt64, at offset: UInt64) throws {}
+    mutating func writeZeros(_ count: UInt64, at offset: UInt64) throws {
+        room?.release(from: Int64(offset), count: Int64(count), of: file.descriptor)
+    }
 }
 
 /// Compares a layer image with the file that should hold it.

@@ -57,6 +57,24 @@ struct BlobIngestTests {
         #expect(try ingests == [])
     }
 
+    /// Room is taken ahead of a large blob; neither a stop nor the end keeps what is too much.
+    @Test func aLargeBlobTakesTheRoomThatItNeeds() async throws {
+        let content = sampleBytes(5_000_000)
+        let blob = Descriptor(mediaType: .ociLayer, digest: Digest.sha256(of: content), size: Int64(content.count))
+        func room(_ path: String) throws -> Int64 { try FileStatus(of: directory.path + path).allocated }
+        let first = try #require(try await store.beginIngest(blob) { _ in })
+        try await first.write(Array(content[..<2_000_000]))
+        await first.suspend()
+        #expect(try room("/ingest/sha256-\(blob.digest.hex)/data") < 2_100_000)
+        let second = try #require(try await store.beginIngest(blob) { _ in })
+        try await second.replay { _ in }
+        try await second.write(Array(content[2_000_000...]))
+        try await second.verify()
+        try await second.commit()
+        #expect(try room("/oci/blobs/sha256/\(blob.digest.hex)") < 5_100_000)
+        try store.verify(blob.digest)
+    }
+
     struct WrongCase: Sendable {
         var bytes: @Sendable ([UInt8]) -> [UInt8]
         var why: String

@@ -29,6 +29,36 @@ struct FileTests {
         #expect(error?.operation == "read")
     }
 
+    /// What was taken ahead is there while the file grows, and gone when its length is set; a hole stays one.
+    @Test func roomTakenAheadIsGivenBack() throws {
+        let path = root + "/file"
+        let file = try Linux.open(path, .createNew)
+        let piece = [UInt8](repeating: 7, count: 128 << 10)
+        let (hole, size) = (Int64(3 << 20)..<Int64(5 << 20), Int64(9 << 20))
+        var room = Preallocation()
+        var position: Int64 = 0
+        while position < size {
+            if position == hole.lowerBound {
+                room.release(from: position, count: Int64(hole.count), of: file)
+                position = hole.upperBound
+            }
+            let end = position + Int64(piece.count)
+            room.cover(offset: position, end: end, of: file)
+            try piece.withUnsafeBytes { try pwriteAll($0, to: file.raw, at: position, path) }
+            position = end
+        }
+        try sync(file, path)
+        let grown = try FileStatus(of: path)
+        #expect(grown.size == size && grown.allocated > size - Int64(hole.count) + 1 << 20, "\(grown.allocated)")
+        try setLength(size, of: file, path)
+        try sync(file, path)
+        let trimmed = try FileStatus(of: path)
+        #expect(
+            trimmed.size == size && trimmed.allocated <= size - Int64(hole.count) + 256 << 10, "\(trimmed.allocated)")
+        #expect(trimmed.allocated >= size - Int64(hole.count))
+        #expect(try nextData(in: file, from: hole.lowerBound, path)?.lowerBound == hole.upperBound)
+    }
+
     @Test func missingThingsAreTold() throws {
         let error = #expect(throws: SystemError.self) { _ = try Linux.open(root + "/nosuch", .read) }
         #expect(error?.kind == .notFound)

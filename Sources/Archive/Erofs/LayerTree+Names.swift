@@ -1,6 +1,15 @@
 import Glibc
 
 extension LayerTree {
+    /// A slot of the hash table: a node and the hash of its name.
+    struct TableSlot: Equatable {
+        /// The root stands in no directory, so that no name has its node.
+        static let free = TableSlot(node: 0, hash: 0)
+
+        var node: NodeIndex
+        var hash: UInt32
+    }
+
     /// The node of a name in a directory.
     func find(_ name: Span<UInt8>, in parent: NodeIndex) -> NodeIndex? {
         find(name, in: parent, hash: LayerTree.hash(name, parent))
@@ -10,10 +19,12 @@ extension LayerTree {
     func find(_ name: Span<UInt8>, in parent: NodeIndex, hash: UInt32) -> NodeIndex? {
         let mask = table.count - 1
         var slot = Int(hash) & mask
-        while table[slot] != 0 {
-            let index = table[slot] - 1
-            let node = nodes[Int(index)]
-            if node.hash == hash, node.parent == parent, hasName(node, name) { return index }
+        while table[slot].node != 0 {
+            if table[slot].hash == hash {
+                let index = table[slot].node
+                let node = nodes[Int(index)]
+                if node.parent == parent, hasName(node, name) { return index }
+            }
             slot = (slot + 1) & mask
         }
         return nil
@@ -72,20 +83,20 @@ extension LayerTree {
         nodes[Int(old)].flags.insert(.dropped)
         let mask = table.count - 1
         var slot = Int(node.hash) & mask
-        while table[slot] != old + 1 { slot = (slot + 1) & mask }
-        table[slot] = index + 1
+        while table[slot].node != old { slot = (slot + 1) & mask }
+        table[slot] = TableSlot(node: index, hash: node.hash)
         return index
     }
 
     private mutating func insert(_ index: NodeIndex, hash: UInt32) {
         let mask = table.count - 1
         var slot = Int(hash) & mask
-        while table[slot] != 0 { slot = (slot + 1) & mask }
-        table[slot] = index + 1
+        while table[slot].node != 0 { slot = (slot + 1) & mask }
+        table[slot] = TableSlot(node: index, hash: hash)
     }
 
     private mutating func growTable() {
-        table = [UInt32](repeating: 0, count: table.count * 2)
+        table = [TableSlot](repeating: .free, count: table.count * 2)
         for index in 1..<nodes.count where !nodes[index].flags.contains(.dropped) {
             insert(NodeIndex(index), hash: nodes[index].hash)
         }

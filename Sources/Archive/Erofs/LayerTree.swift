@@ -84,8 +84,8 @@ package struct LayerTree: Sendable {
     var lastAttributes: UInt32?
     var chunkMaps: [ChunkMap] = []
 
-    /// Open addressing, a power of two; one more than the node's index, 0 for free.
-    var table = [UInt32](repeating: 0, count: 1024)
+    /// Open addressing, a power of two of slots; 0 for free, so that a name that is new costs no look at other nodes.
+    var table = [TableSlot](repeating: .free, count: 1024)
     /// The directory part of the path that came last, as spelled, and where it leads: archives list a directory's entries
     /// one after another.
     var lastDirectory: (path: [UInt8], node: NodeIndex) = ([], 0)

@@ -72,17 +72,24 @@ final class Requester: Sendable {
         return query.isEmpty ? base : base.adding(query)
     }
 
-    /// https, except where an insecure registry does not speak it: docker's rule is https first, then http.
+    /// https, except where an insecure registry does not speak it: docker's rule is https first, then http. On this machine
+    /// it is the other way round: what listens there seldom speaks TLS, and to set TLS up in vain is a tenth of a small pull.
     private func scheme(of endpoint: Endpoint) async throws -> WebAddress.Scheme {
         guard endpoint.isInsecure else { return .https }
         if let known = schemes.withLock({ $0[endpoint.authority] }) { return known }
         var refusal: any Error = CancellationError()
-        for scheme in [WebAddress.Scheme.https, .http] {
+        let isLocal = Endpoint.isLoopback(endpoint.authority)
+        for scheme in isLocal ? [WebAddress.Scheme.http, .https] : [.https, .http] {
             guard let origin = WebAddress.origin(scheme, authority: endpoint.authority) else { break }
             do {
                 let answer = try await transport.send(
                     Transport.Request(method: .GET, address: WebAddress(origin: origin, path: "/v2/")))
                 try await answer.drain()
+                if isLocal, scheme == .http, answer.status == 400 || answer.address.origin.scheme == .https {
+                    // How a server says that it expects TLS.
+                    refusal = answer.invalid("it does not speak http")
+                    continue
+                }
                 schemes.withLock { $0[endpoint.authority] = scheme }
                 return scheme
             } catch let error as RegistryError {
