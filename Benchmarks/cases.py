@@ -23,7 +23,7 @@ CASES = {
     "tree": ("find, read all and small buffered reads in a container", ["python", "manyfiles"], False),
     "save": ("save to an archive", ["alpine", "python"], False),
     "push": ("push to an empty registry", ["alpine", "python"], False),
-    "rm": ("rm; strata's keeps the bytes a day for undo, so `rm and free` adds its `prune --now`", ALL, True),
+    "rm": ("rm; strata's keeps the bytes a day for undo, so `rm and free` is its `rm --now`", ALL, True),
     "load": ("load of what was saved", ["alpine", "python"], False),
     "first": ("first container from cold: pull and run to the first output", ["alpine", "python"], False),
     "last": ("pull when all layers but the last are here", ["python"], False),

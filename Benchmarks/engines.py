@@ -131,8 +131,9 @@ class Strata(Engine):
             "CONTAINERS_REGISTRIES_CONF": str(self.place.registries_conf)}
 
     def remove(self, image):
-        sample = self.run("rm", image)
-        return sample, sample + self.run("prune")
+        removed = self.run("rm", image)
+        self.quietly(self.prefix() + ["image", "undo"])
+        return removed, self.measure(self.prefix() + ["rmi", "--now", image])
 
     def reset(self):
         self.place.unmount_below(self.folder)

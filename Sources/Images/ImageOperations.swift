@@ -17,7 +17,11 @@ package protocol ImageOperations: Sendable {
     func history(_ name: String, platform: Platform?) async throws -> [HistoryStep]
     func inspect(_ name: String, platform: Platform?) async throws -> ImageDetail
     /// Removes one name: untags, and removes the image with its last tag.
-    func remove(_ name: String, force: Bool, keepParents: Bool, platform: Platform?) async throws -> [Removal]
+    ///
+    /// - Parameter now: frees the space at once; it cannot be undone.
+    func remove(
+        _ name: String, force: Bool, keepParents: Bool, platform: Platform?, now: Bool
+    ) async throws -> [Removal]
     func tag(_ name: String, as target: Reference) async throws
     func push(_ reference: Reference, platform: Platform?, allTags: Bool, progress: @escaping ProgressHandler)
         async throws

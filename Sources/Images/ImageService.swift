@@ -77,9 +77,11 @@ package final class ImageService: ImageOperations, Sendable {
     }
 
     /// Runs one step: changes names and images in one transaction, writes the journal, and lets `index.json` follow.
-    package func step<Result>(_ action: StepAction, _ body: (inout Step) throws -> Result) throws -> Result {
+    package func step<Result>(
+        _ action: StepAction, grace: Int64? = nil, _ body: (inout Step) throws -> Result
+    ) throws -> Result {
         let result = try metadata.write { connection in
-            var step = Step(action, at: now(), grace: options.graceSeconds, connection)
+            var step = Step(action, at: now(), grace: grace ?? options.graceSeconds, connection)
             let result = try body(&step)
             _ = try step.finish()
             return result

@@ -15,14 +15,16 @@ private let list = Flag.bool("list", "l", "Show what can be undone")
 
 extension Command {
     static let imageRemove = Command(
-        "rm", "IMAGE [IMAGE...]", "Remove one or more images", aliases: ["remove"], shortForms: ["rmi"],
-        flags: [force.spec, noPrune.spec, platform.spec], count: .atLeast(1), completes: .images
+        "rm", "IMAGE [IMAGE...]", "Remove one or more images",
+        details: "What it removes can be brought back for a day: `strata image undo`.",
+        aliases: ["remove"], shortForms: ["rmi"],
+        flags: [force.spec, noPrune.spec, platform.spec, now.spec], count: .atLeast(1), completes: .images
     ) { call in
         let images = try call.session.images()
         return await forEach(call.arguments, call) { name in
             do {
                 let removals = try await images.remove(
-                    name, force: call[force], keepParents: call[noPrune], platform: call[platform])
+                    name, force: call[force], keepParents: call[noPrune], platform: call[platform], now: call[now])
                 for removal in removals { call.console.line(removal.line) }
             } catch let error as ImageError where error.code == .notFound && call[force] {
                 // As docker: with --force a missing image is told, and is no failure.

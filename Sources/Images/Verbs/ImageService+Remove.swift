@@ -4,13 +4,15 @@ import SQL
 
 extension ImageService {
     package func remove(
-        _ name: String, force: Bool, keepParents: Bool, platform: Platform?
+        _ name: String, force: Bool, keepParents: Bool, platform: Platform?, now: Bool = false
     ) async throws -> [Removal] {
         // No image here has a parent image: `keepParents` has nothing to keep.
         try await blocking {
             _ = try self.find(name, platform: platform)
             let users = try self.imageUsers()
-            let removals = try self.step(.remove) { step in try step.remove(name, force: force, users: users) }
+            let removals = try self.step(.remove, grace: now ? 0 : nil) { step in
+                try step.remove(name, force: force, users: users)
+            }
             Failpoint.reach("rm")
             try self.collect()
             return removals
