@@ -84,6 +84,7 @@ def fill(registry, work, images):
 def start_engines(options, place, excluded, results):
     made = []
     for name in options.tool:
+        engine = None
         try:
             engine = tools.Strata(name, place, excluded, options.strata) if name == "strata" else KINDS[name](name, place, excluded)
             engine.start()
@@ -91,7 +92,8 @@ def start_engines(options, place, excluded, results):
             made.append(engine)
         except (measure.Failure, OSError, subprocess.SubprocessError) as failure:
             results.fail("start", name, str(failure))
-            engine.stop()
+            if engine:
+                engine.stop()
     return made
 
 

@@ -1,6 +1,7 @@
 """The tools that are compared, each with an empty store of its own. Here: what they share, and those that need no daemon."""
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 
@@ -66,7 +67,7 @@ class Engine:
 
     def run_together(self, commands, timeout=300.0):
         """Several at once, as one sample."""
-        lines = [" ".join(map(_quote, arguments)) + " & set -- \"$@\" $!" for arguments in commands]
+        lines = [shlex.join(map(str, arguments)) + " & set -- \"$@\" $!" for arguments in commands]
         script = "; ".join(line.replace(" & set", " > /dev/null & set") for line in lines)
         return self.measure(["sh", "-c", f"{script}; for p; do wait $p || exit 1; done", "sh"], timeout)
 
@@ -107,10 +108,6 @@ class Engine:
     def version(self):
         lines = self.quietly(self.prefix() + ["--version"], check=False).strip().splitlines()
         return lines[0] if lines else "unknown version"
-
-
-def _quote(text):
-    return "'" + str(text).replace("'", "'\\''") + "'"
 
 
 class Strata(Engine):

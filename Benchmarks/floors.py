@@ -20,7 +20,8 @@ def measure(layout, scratch, registry, image):
         copy = sync = 0.0
         for source in paths + tars:
             target = folder / "copy"
-            copy += _cpu(["dd", f"if={source}", f"of={target}", "bs=1M", "status=none"], subprocess.DEVNULL)
+            # The least of three: a machine that is handed its memory on demand makes the first copies dear.
+            copy += min(_copy(source, target) for _ in range(3))
             started = time.monotonic()
             descriptor = os.open(target, os.O_RDONLY)
             os.fsync(descriptor)
@@ -35,6 +36,11 @@ def measure(layout, scratch, registry, image):
         ["curl", "-sf", "--parallel", *(word for url in urls for word in ("-o", "/dev/null", url))], check=True, timeout=120,
         stderr=subprocess.DEVNULL)
     return {"fetch": time.monotonic() - started, "inflate": inflate, "hash": hashing, "copy": copy, "sync": sync}
+
+
+def _copy(source, target):
+    target.unlink(missing_ok=True)
+    return _cpu(["dd", f"if={source}", f"of={target}", "bs=1M", "status=none"], subprocess.DEVNULL)
 
 
 def _cpu(arguments, stdout):

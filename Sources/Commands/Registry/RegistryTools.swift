@@ -26,18 +26,12 @@ enum RegistryWords {
         return .seconds(number * unit)
     }
 
-    /// `500MB`, `20GB`, `1TiB`, or bytes.
+    /// `500MB`, `20GiB`, `1.5TB`, or bytes.
     static func bytes(_ text: String) throws -> Int64 {
-        let units: [(String, Int64)] = [
-            ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("TB", 1_000_000_000_000),
-            ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1000), ("B", 1), ("", 1),
-        ]
-        for (unit, size) in units where text.hasSuffix(unit) {
-            if let number = Int64(text.dropLast(unit.count)), (1...Int64.max / size).contains(number) {
-                return number * size
-            }
+        guard let bytes = ByteCount.parse(text) else {
+            throw UsageWords(description: "\(text) is no size: want a number with kB, MB, GB, TB, KiB, MiB, GiB or TiB")
         }
-        throw UsageWords(description: "\(text) is no size: want a number with kB, MB, GB, TB, KiB, MiB, GiB or TiB")
+        return bytes
     }
 
     static func pattern(_ text: String) throws -> RepositoryPattern { try RepositoryPattern(text) }

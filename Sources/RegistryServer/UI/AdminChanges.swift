@@ -94,7 +94,7 @@ extension AdminData {
                 try isRemoval ? $0.removeImmutableTags(rule) : $0.addImmutableTags(rule)
             }
         case ("quotas", "add"):
-            guard let bytes = Self.bytes(form["bytes"] ?? ""), bytes > 0 else {
+            guard let bytes = ByteCount.parse(form["bytes"] ?? "") else {
                 throw AccountError(.invalid, "a quota is a size above 0, as in 200GB or 1.5TB")
             }
             let quota = Quota(pattern: try pattern(), bytes: bytes)
@@ -116,15 +116,5 @@ extension AdminData {
             throw AccountError(.invalid, "`\(text.prefix(40))` is no number of days from 1")
         }
         return .seconds(days * 86_400)
-    }
-
-    /// Bytes of `200GB`, `1.5 TB`, `1000`.
-    private static func bytes(_ text: String) -> Int64? {
-        let letters = text.filter(\.isLetter).lowercased()
-        let scales = ["": 1.0, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "pb": 1e15]
-        guard let scale = scales[letters], let number = Double(text.filter { $0.isNumber || $0 == "." }),
-            number.isFinite, number >= 0, number * scale < 9e18
-        else { return nil }
-        return Int64(number * scale)
     }
 }
