@@ -95,29 +95,32 @@ struct RootlessNetwork {
 
     // MARK: slirp4netns
 
+    private static let slirpSocket = "slirp.sock"
+
     private func connect(slirp: String, _ namespace: String, _ ports: [PortMapping]) throws -> NetworkState {
         let ready = try Pipe()
-        let socket = runDirectory + "/slirp.sock"
         let log = try open(runDirectory + "/slirp.log", .write, permissions: 0o600)
         let child = try ChildProcess(
             slirp,
             [
                 "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--ready-fd=3",
-                "--api-socket", socket, "--netns-type=path", namespace, "eth0",
-            ], environment: Runtime.environment, descriptors: [1: log.raw, 2: log.raw, 3: ready.writeEnd.raw],
+                // By its name alone: a socket's path has room for 107 bytes, and this one's has more.
+                "--api-socket", Self.slirpSocket, "--netns-type=path", namespace, "eth0",
+            ], environment: Runtime.environment, directory: runDirectory,
+            descriptors: [1: log.raw, 2: log.raw, 3: ready.writeEnd.raw],
             newSession: true)
         let helper = ProcessIdentity(of: child.processID)
         let answers = OwnedDescriptor(owning: ready.takeReadEnd())
         if try readSome(from: answers.raw, upTo: 1, "slirp4netns").isEmpty {
             throw ContainerError(.failed, "slirp4netns failed: \(HostFacts.text(runDirectory + "/slirp.log"))")
         }
-        for port in ports { try forward(port, socket: socket) }
+        for port in ports { try forward(port) }
         var state = state("slirp4netns", address: "10.0.2.100", prefix: 24, gateway: "10.0.2.2", ports, pidFile: nil)
         state.helper = helper
         return state
     }
 
-    private func forward(_ port: PortMapping, socket: String) throws {
+    private func forward(_ port: PortMapping) throws {
         struct Request: Encodable {
             struct Arguments: Encodable {
                 var proto: String
@@ -133,7 +136,7 @@ struct RootlessNetwork {
                 proto: port.container.transport.rawValue,
                 host_addr: port.hostAddress.isEmpty ? "0.0.0.0" : port.hostAddress, host_port: port.hostPort,
                 guest_port: port.container.number))
-        let line = try Linux.connect(to: "slirp.sock", in: runDirectory, .stream)
+        let line = try Linux.connect(to: Self.slirpSocket, in: runDirectory, .stream)
         try writeAll(Array(try JSONEncoder().encode(request)), to: line.raw, "slirp4netns")
         endSending(line.raw)
         let answer = try readSome(from: line.raw, upTo: 4096, "slirp4netns")
