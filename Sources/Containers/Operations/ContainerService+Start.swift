@@ -85,8 +85,9 @@ extension ContainerService {
                 leavesStdinOpen: record.config.openStdin == true
                     && (!record.streams.stdinOnce || record.config.tty == true),
                 syncsLog: !record.hostConfig.autoRemove,
-                exitCommand: options.exitCommand.isEmpty ? [] : options.exitCommand + [id.hex], held: ports.descriptors)
-        )
+                exitCommand: options.exitCommand.isEmpty ? [] : options.exitCommand + [id.hex],
+                // Without root the program that carries the traffic takes the ports itself.
+                held: host.isRootless ? [] : ports.descriptors))
         Failpoint.reach("start-begun")
         try mountRoot(record, state)
         Failpoint.reach("start-mounted")
