@@ -39,9 +39,14 @@ package func trySend(_ bytes: ArraySlice<UInt8>, to fd: Int32, _ subject: String
 ///   - address: IPv4 or IPv6; empty is every IPv4 address.
 ///   - port: 0 is any free one.
 ///   - transport: `tcp`, `udp` or `sctp`.
-package func bindPort(_ address: String, _ port: UInt16, transport: String) throws(SystemError) -> OwnedDescriptor {
+///   - ignoringEnded: also where connections that ended a moment ago still have the port (`TIME_WAIT`), as servers do.
+package func bindPort(_ address: String, _ port: UInt16, transport: String, ignoringEnded: Bool = false)
+    throws(SystemError) -> OwnedDescriptor
+{
     unsafe OwnedDescriptor(
-        owning: try check(clinux_bind_port(address, port, transport), "bind", "\(address):\(port)/\(transport)"))
+        owning: try check(
+            clinux_bind_port(address, port, transport, ignoringEnded ? 1 : 0), "bind",
+            "\(address):\(port)/\(transport)"))
 }
 
 /// The port that a socket is bound to.

@@ -17,7 +17,10 @@ final class HostPorts {
     }
 
     /// Takes the ports; those that may be chosen are.
-    init(_ wanted: [PortMapping]) throws {
+    ///
+    /// - Parameter areListenedOn: who gets them listens on them, so what is left of earlier connections is not in the way.
+    ///   Sockets that never listen must not look past that: they would look past each other, too.
+    init(_ wanted: [PortMapping], areListenedOn: Bool) throws {
         var mappings: [PortMapping] = []
         var sockets: [OwnedSocket] = []
         for mapping in wanted {
@@ -25,9 +28,12 @@ final class HostPorts {
             let last = mapping.lastHostPort ?? mapping.hostPort
             var taken: OwnedSocket?
             for port in mapping.hostPort...last {
+                let transport = mapping.container.transport
                 do {
                     taken = OwnedSocket(
-                        try bindPort(mapping.hostAddress, port, transport: mapping.container.transport.rawValue))
+                        try bindPort(
+                            mapping.hostAddress, port, transport: transport.rawValue,
+                            ignoringEnded: areListenedOn && transport == .tcp))
                     break
                 } catch {
                     if error.errno == 98 /* EADDRINUSE */ {

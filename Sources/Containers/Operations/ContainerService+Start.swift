@@ -73,7 +73,7 @@ extension ContainerService {
         try makeDirectory(run, permissions: 0o711)
         let persist = store.persistDirectory(id)
         for name in ["exit", "oom"] { try removeFile("\(persist)/\(name)") }
-        let ports = try HostPorts(publishedPorts(record))
+        let ports = try HostPorts(publishedPorts(record), areListenedOn: host.isRootless)
         let log = record.hostConfig.logConfig
         let creation = try conmon.begin(
             Conmon.Job(
