@@ -4,6 +4,17 @@ import Glibc
 /// Six bytes that name a network interface on its link.
 package typealias MACAddress = [UInt8]
 
+/// Reads a hardware address as docker takes it, `02:42:ac:11:00:02`; nil where the text is none.
+package func parseMACAddress(_ text: String) -> MACAddress? {
+    let groups = text.utf8.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+    let bytes = groups.compactMap { group in
+        // The number's own parser takes a sign, too.
+        let isHex = group.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
+        return group.count == 2 && isHex ? UInt8(Substring(group), radix: 16) : nil
+    }
+    return groups.count == 6 && bytes.count == 6 ? bytes : nil
+}
+
 /// The network interfaces of one network namespace.
 package struct NetworkLinks: ~Copyable, Sendable {
     private let socket: OwnedDescriptor

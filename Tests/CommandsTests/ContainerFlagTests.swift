@@ -45,6 +45,7 @@ import Testing
         (["cpus": ["x"]], "failed to parse x as a rational number"),
         (["network": ["a", "b"]], "one network only"), (["ip": ["1.2.3"]], "invalid IPv4 address: 1.2.3"),
         (["mac-address": ["zz"]], "zz is not a valid mac address"),
+        (["mac-address": ["02:42:ac:11:00:0２"]], "02:42:ac:11:00:0２ is not a valid mac address"),
         (["dns": ["x"]], "IP address is not correctly formatted"),
         (["expose": ["80:90"]], "invalid port format for --expose: 80:90"),
         (["log-driver": ["syslog"]], "no log driver named 'syslog'"),

@@ -21,7 +21,7 @@ extension ContainerSettings {
         if !host.staticAddress.isEmpty, !IPAddress.isV4(host.staticAddress) {
             throw invalid("invalid IPv4 address: \(host.staticAddress)")
         }
-        if !host.macAddress.isEmpty, !Self.isMACAddress(host.macAddress) {
+        if !host.macAddress.isEmpty, parseMACAddress(host.macAddress) == nil {
             throw invalid("\(host.macAddress) is not a valid mac address")
         }
         if !host.staticAddress.isEmpty, host.network != "bridge" {
@@ -81,10 +81,5 @@ extension ContainerSettings {
         }
         if target.isEmpty { throw ContainerError(.invalid, "missing mandatory field 'target'") }
         return try PortMapping.parse("\(published.isEmpty ? "" : published + ":")\(target)/\(transport)")
-    }
-
-    private static func isMACAddress(_ text: String) -> Bool {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        return parts.count == 6 && parts.allSatisfy { $0.count == 2 && $0.allSatisfy(\.isHexDigit) }
     }
 }

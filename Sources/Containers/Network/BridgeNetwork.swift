@@ -66,7 +66,7 @@ struct BridgeNetwork: Sendable {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
         let plan = try plan()
-        guard let address = IPAddress.v4(state.address), let mac = Self.macAddress(state.macAddress) else {
+        guard let address = IPAddress.v4(state.address), let mac = parseMACAddress(state.macAddress) else {
             throw ContainerError(.invalid, "invalid address: \(state.address) \(state.macAddress)")
         }
         let namespace = try open(path, .read)
@@ -166,12 +166,6 @@ struct BridgeNetwork: Sendable {
     /// Follows from the address, so that the neighbours' tables stay true when the address gets another owner.
     static func macAddress(of address: UInt32) -> MACAddress {
         [0x02, 0x42] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: address >> $0) }
-    }
-
-    static func macAddress(_ text: String) -> MACAddress? {
-        let parts = text.split(omittingEmptySubsequences: false) { $0 == ":" || $0 == "-" }
-        let bytes = parts.compactMap { $0.count == 2 ? UInt8($0, radix: 16) : nil }
-        return bytes.count == 6 && parts.count == 6 ? bytes : nil
     }
 
     static func text(_ mac: MACAddress) -> String {
