@@ -44,6 +44,9 @@ static void end(struct request *request, struct rtattr *nest) {
     nest->rta_len = (unsigned short)((char *)request + NLMSG_ALIGN(request->head.nlmsg_len) - (char *)nest);
 }
 
+// Whether a name is too long for an interface, and for a request.
+static int is_long(const char *name) { return strlen(name) >= IFNAMSIZ; }
+
 static int ask(int netlink, struct request *request) {
     if (send(netlink, request, request->head.nlmsg_len, 0) < 0) return -errno;
     struct {
@@ -70,15 +73,22 @@ int clinux_netlink(void) {
 int clinux_link_index(int netlink, const char *name) {
     struct ifreq query;
     memset(&query, 0, sizeof query);
-    if (strlen(name) >= sizeof query.ifr_name) return -ENAMETOOLONG;
+    if (is_long(name)) return -ENAMETOOLONG;
     strcpy(query.ifr_name, name);
     return ioctl(netlink, SIOCGIFINDEX, &query) < 0 ? -errno : query.ifr_ifindex;
+}
+
+int clinux_link_is_up(int netlink, const char *name) {
+    struct ifreq query;
+    memset(&query, 0, sizeof query);
+    if (is_long(name)) return -ENAMETOOLONG;
+    strcpy(query.ifr_name, name);
+    return ioctl(netlink, SIOCGIFFLAGS, &query) < 0 ? -errno : (query.ifr_flags & IFF_UP) != 0;
 }
 
 int clinux_bridge_add(int netlink, const char *name, const uint8_t *mac) {
     struct request request;
     begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof request.link);
-    request.link.ifi_flags = request.link.ifi_change = IFF_UP;
     add(&request, IFLA_IFNAME, name, strlen(name) + 1);
     // Its own for good: otherwise it changes with whoever is plugged in.
     add(&request, IFLA_ADDRESS, mac, 6);

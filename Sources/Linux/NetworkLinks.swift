@@ -27,11 +27,14 @@ package struct NetworkLinks: ~Copyable, Sendable {
     /// Whether an interface is there.
     package borrowing func has(_ name: String) -> Bool { unsafe clinux_link_index(socket.raw, name) > 0 }
 
+    /// Whether an interface is there and up.
+    package borrowing func isUp(_ name: String) -> Bool { unsafe clinux_link_is_up(socket.raw, name) > 0 }
+
     private borrowing func index(_ name: String) throws(SystemError) -> Int32 {
         try unsafe check(clinux_link_index(socket.raw, name), "find", "interface \(name)")
     }
 
-    /// Makes a bridge with an address; one that is there already is fine.
+    /// Makes a bridge with an address, which is not up yet; what of it is there already is fine.
     package borrowing func makeBridge(_ name: String, _ mac: MACAddress, address: UInt32, prefix: Int)
         throws(SystemError)
     {
@@ -39,6 +42,11 @@ package struct NetworkLinks: ~Copyable, Sendable {
         if result != -EEXIST { try check(result, "create", "bridge \(name)") }
         let added = clinux_address_add(socket.raw, try index(name), address, Int32(prefix))
         if added != -EEXIST { try check(added, "give an address to", "bridge \(name)") }
+    }
+
+    /// Brings an interface up; one that is up already is fine.
+    package borrowing func bringUp(_ name: String) throws(SystemError) {
+        try check(clinux_link_up(socket.raw, try index(name)), "bring up", "interface \(name)")
     }
 
     /// Makes a pair of interfaces: one on a bridge here, the other in another namespace.
@@ -55,8 +63,8 @@ package struct NetworkLinks: ~Copyable, Sendable {
         throws(SystemError)
     {
         try check(clinux_link_up(socket.raw, 1), "bring up", "loopback")
+        try bringUp(name)
         let index = try index(name)
-        try check(clinux_link_up(socket.raw, index), "bring up", "interface \(name)")
         try check(
             clinux_address_add(socket.raw, index, address, Int32(prefix)), "give an address to", "interface \(name)")
         try check(clinux_default_route_add(socket.raw, index, gateway), "make", "default route")

@@ -97,6 +97,29 @@ import Testing
         #expect(error?.message == "Cannot link to a non running container: /server AS /self/db")
     }
 
+    /// The bridge's interface, which is chosen but not made yet.
+    private func chosenInterface(_ bench: ContainerBench) throws -> String {
+        _ = try bench.service.subnetPrefix()
+        let kept = try runShell("grep -o 'strata[0-9]*' '\(bench.root)/network.json'")
+        return String(try #require(kept.split(separator: "\n").first))
+    }
+
+    @Test(arguments: ["", "ip link set $i up", "ip addr add $a/16 dev $i"])
+    func aBridgeThatWasLeftHalfMadeIsFinished(_ more: String) throws {
+        let bench = try ContainerBench()
+        let interface = try chosenInterface(bench)
+        let gateway = try bench.service.subnetPrefix() + ".0.1"
+        _ = try runShell("i=\(interface); a=\(gateway); ip link add $i type bridge && \(more.isEmpty ? ":" : more)")
+        for _ in 0..<2 {
+            let outcome = try bench.run(["ping", "-c", "1", "-W", "10", gateway]) {
+                $0.hostConfig.networkMode = "bridge"
+            }
+            #expect(outcome.code == 0, "\(outcome)")
+        }
+        let left = try bench.leftovers() + bench.networkLeftovers()
+        #expect(left == [])
+    }
+
     @Test func hostNetworkIsTheHosts() throws {
         let bench = try ContainerBench()
         let outcome = try bench.run(["sh", "-c", "hostname; readlink /proc/self/ns/net"]) {

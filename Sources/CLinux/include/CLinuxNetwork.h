@@ -3,8 +3,10 @@
 #include <stdint.h>
 
 int clinux_netlink(void);
+// Longer names than 15 bytes are refused; MAC addresses have 6, and IPv4 addresses are in the machine's byte order.
 int clinux_link_index(int netlink, const char *name);
-// Names have at most 15 bytes, MAC addresses 6; IPv4 addresses are in the machine's byte order.
+int clinux_link_is_up(int netlink, const char *name);
+// Makes a bridge that is down.
 int clinux_bridge_add(int netlink, const char *name, const uint8_t *mac);
 int clinux_veth_add(
     int netlink, const char *name, int bridge, const char *peer, int peer_namespace, const uint8_t *peer_mac);

@@ -71,10 +71,12 @@ struct BridgeNetwork: Sendable {
         }
         let namespace = try open(path, .read)
         let links = try NetworkLinks()
-        if !links.has(plan.interface) {
-            try links.makeBridge(
-                plan.interface, Self.macAddress(of: plan.gateway), address: plan.gateway, prefix: 16)
+        // It comes up last: one that is down was left half made by a process that was killed.
+        let isWhole = links.isUp(plan.interface)
+        try links.makeBridge(plan.interface, Self.macAddress(of: plan.gateway), address: plan.gateway, prefix: 16)
+        if !isWhole {
             Firewall.admit(plan)
+            try links.bringUp(plan.interface)
         }
         let line = plan.line(of: address)
         do { try links.makePair(line, on: plan.interface, peer: state.interface, in: namespace, mac) } catch {
