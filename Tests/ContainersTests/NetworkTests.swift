@@ -120,6 +120,24 @@ import Testing
         #expect(left == [])
     }
 
+    @Test func aNetworkThatCannotBeMadeLeavesNothing() throws {
+        let bench = try ContainerBench()
+        let interface = try chosenInterface(bench)
+        // Not a bridge, which only shows when the container is to be plugged in.
+        _ = try runShell("ip link add \(interface) type veth peer name \(interface)p")
+        let (record, _) = try bench.service.create(
+            bench.request(["sleep", "100"]) { $0.hostConfig.networkMode = "bridge" })
+        let error = #expect(throws: ContainerError.self) { _ = try bench.service.start(record.id) }
+        #expect(error?.message.contains("create `interface st") == true, "\(error?.message ?? "")")
+        let info = try bench.service.info(record.id)
+        #expect(info.status == .created && info.state.process == nil && info.state.exitCode == 128)
+        let left = try bench.leftovers() + bench.networkLeftovers()
+        #expect(left == [])
+        _ = try runShell("ip link del \(interface)")
+        _ = try bench.service.start(record.id)
+        #expect(try bench.service.info(record.id).status == .running)
+    }
+
     @Test func hostNetworkIsTheHosts() throws {
         let bench = try ContainerBench()
         let outcome = try bench.run(["sh", "-c", "hostname; readlink /proc/self/ns/net"]) {

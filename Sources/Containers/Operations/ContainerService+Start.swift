@@ -126,7 +126,6 @@ extension ContainerService {
         // Last: without it conmon makes nothing.
         try writeSpec(spec, to: run)
         let (process, monitor) = try creation.finish()
-        try connection?.value()
         Failpoint.reach("start-waiting")
         state.monitor = monitor
         state.process = ProcessIdentity(of: process)
@@ -135,6 +134,8 @@ extension ContainerService {
         try store.save(state, of: id, durable: false)
         let attachment = attaching ? try Attachment(directory: run) : nil
         Failpoint.reach("start-known")
+        // Known before the wait: a failure, or whoever comes after a kill, has to end the process.
+        try connection?.value()
         try runtime.start(id, state.process)
         Failpoint.reach("start-let-go")
         state.phase = .running
