@@ -87,6 +87,7 @@ int clinux_link_is_up(int netlink, const char *name) {
 }
 
 int clinux_bridge_add(int netlink, const char *name, const uint8_t *mac) {
+    if (is_long(name)) return -ENAMETOOLONG;
     struct request request;
     begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof request.link);
     add(&request, IFLA_IFNAME, name, strlen(name) + 1);
@@ -100,6 +101,7 @@ int clinux_bridge_add(int netlink, const char *name, const uint8_t *mac) {
 
 int clinux_veth_add(
     int netlink, const char *name, int bridge, const char *peer, int peer_namespace, const uint8_t *peer_mac) {
+    if (is_long(name) || is_long(peer)) return -ENAMETOOLONG;
     struct request request;
     begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof request.link);
     request.link.ifi_flags = request.link.ifi_change = IFF_UP;
@@ -130,6 +132,7 @@ int clinux_link_up(int netlink, int index) {
 }
 
 int clinux_link_remove(int netlink, const char *name) {
+    if (is_long(name)) return -ENAMETOOLONG;
     struct request request;
     begin(&request, RTM_DELLINK, 0, sizeof request.link);
     add(&request, IFLA_IFNAME, name, strlen(name) + 1);

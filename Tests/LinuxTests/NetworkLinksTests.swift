@@ -1,7 +1,54 @@
+import Glibc
 import Linux
+import TestSupport
 import Testing
 
+/// Interfaces in a network namespace that holds nothing else.
 struct NetworkLinksTests {
+    @Test func namesHaveAtMostFifteenBytes() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/netns"
+        _ = try open(path, .createNew)
+        try makeNetworkNamespace(at: path)
+        defer { try? unmount(path, lazily: true) }
+        let namespace = try open(path, .read)
+        let raw = namespace.raw
+        try inNetworkNamespace(raw) {
+            let links = try NetworkLinks()
+            func has(_ name: String) -> Bool { links.has(name) }
+            func isUp(_ name: String) -> Bool { links.isUp(name) }
+            let same = try open(path, .read)
+            let mac: MACAddress = [2, 0, 0, 0, 0, 1]
+            // One byte too many, and more than a request has room for.
+            for length in [16, 2000] {
+                let long = String(repeating: "l", count: length)
+                for attempt in [
+                    { try links.makeBridge(long, mac, address: 0x0a00_0001, prefix: 16) },
+                    { try links.makePair(long, on: "lo", peer: "peer", in: same, mac) },
+                    { try links.makePair("line", on: "lo", peer: long, in: same, mac) }, { try links.remove(long) },
+                    { try links.bringUp(long) },
+                ] as [() throws -> Void] {
+                    let error = #expect(throws: SystemError.self) { try attempt() }
+                    #expect(error?.errno == ENAMETOOLONG)
+                }
+                #expect(!has(long) && !isUp(long))
+            }
+            let bridge = "bridge-89012345"
+            try links.makeBridge(bridge, mac, address: 0x0a00_0001, prefix: 16)
+            #expect(has(bridge) && !isUp(bridge))
+            // Again is fine.
+            try links.makeBridge(bridge, mac, address: 0x0a00_0001, prefix: 16)
+            try links.bringUp(bridge)
+            #expect(isUp(bridge))
+            try links.makePair("line-6789012345", on: bridge, peer: "peer-6789012345", in: same, mac)
+            #expect(has("line-6789012345") && has("peer-6789012345"))
+            try links.remove("line-6789012345")
+            #expect(!has("line-6789012345") && !has("peer-6789012345"))
+            try links.remove(bridge)
+            try links.remove(bridge)
+        }
+    }
+
     @Test(
         arguments: [
             ("02:42:ac:12:01:0a", [0x02, 0x42, 0xac, 0x12, 0x01, 0x0a]),
