@@ -157,8 +157,6 @@ int clinux_new_network_namespace(void) { return RESULT(unshare(CLONE_NEWNET)); }
 
 int clinux_join_network_namespace(int fd) { return RESULT(setns(fd, CLONE_NEWNET)); }
 
-int clinux_enter_namespace(int fd) { return RESULT(setns(fd, 0)); }
-
 int clinux_capabilities(uint64_t *effective, uint64_t *bounding) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     struct __user_cap_data_struct data[2];
@@ -206,9 +204,9 @@ int clinux_bind_port(const char *address, uint16_t port, const char *transport, 
     if (is_six ? inet_pton(AF_INET6, address, &six.sin6_addr) != 1
                : *address && inet_pton(AF_INET, address, &four.sin_addr) != 1)
         return -EINVAL;
-    if (reuse) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
     int fd = socket(is_six ? AF_INET6 : AF_INET, kind | SOCK_CLOEXEC, protocol);
     if (fd < 0) return -errno;
+    if (reuse) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
     int result = is_six ? bind(fd, (struct sockaddr *)&six, sizeof six) : bind(fd, (struct sockaddr *)&four, sizeof four);
     if (result < 0) {
         int error = errno;

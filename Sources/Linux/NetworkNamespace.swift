@@ -4,33 +4,20 @@ import Glibc
 /// Makes a network namespace that stays for as long as a file is mounted over by it. Blocks the thread.
 ///
 /// - Parameter path: an empty file; unmount it to let the namespace go.
-package func makeNetworkNamespace(at path: String) throws(SystemError) {
-    try inNamespaceOfItsOwn { () throws(SystemError) in
+package func makeNetworkNamespace(at path: String) throws {
+    // A thread that moved to another namespace cannot be used for anything else.
+    try BackgroundWork(named: "netns") {
         try check(clinux_new_network_namespace(), "create", "network namespace")
         try cloneMount(at: "/proc/thread-self/ns/net").attach(at: path)
-    }
+    }.value()
 }
 
 /// Works in a network namespace. Blocks the thread.
-package func inNetworkNamespace(
-    _ namespace: Int32, _ body: @escaping @Sendable () throws(SystemError) -> Void
-) throws(SystemError) {
-    try inNamespaceOfItsOwn { () throws(SystemError) in
+package func inNetworkNamespace(_ namespace: Int32, _ body: @escaping @Sendable () throws -> Void) throws {
+    try BackgroundWork(named: "netns") {
         try check(clinux_join_network_namespace(namespace), "enter", "network namespace")
         try body()
-    }
-}
-
-/// A thread of its own: one that moved to another namespace cannot be used for anything else.
-private func inNamespaceOfItsOwn(_ body: @escaping @Sendable () throws(SystemError) -> Void) throws(SystemError) {
-    let outcome = Monitor<SystemError??>(nil)
-    try startThread(named: "netns") {
-        var failure: SystemError?
-        do throws(SystemError) { try body() } catch { failure = error }
-        outcome.withLock { $0 = .some(failure) }
-    }
-    outcome.wait { $0 != nil }
-    if let failure = outcome.withLock({ $0 }) ?? nil { throw failure }
+    }.value()
 }
 
 /// What this process may do, as the kernel says: bit N is capability N.
@@ -53,6 +40,5 @@ package func resourceLimit(_ resource: Int32) -> (soft: UInt64, hard: UInt64) {
 ///
 /// - Parameter resource: by the kernel's number.
 package func raiseSoftLimit(_ resource: Int32) throws(SystemError) {
-    let result = clinux_raise_soft_limit(resource)
-    if result < 0 { throw SystemError(errno: -result, operation: "raise", subject: "resource limit \(resource)") }
+    try check(clinux_raise_soft_limit(resource), "raise", "resource limit \(resource)")
 }

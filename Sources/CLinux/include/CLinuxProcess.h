@@ -35,10 +35,9 @@ int clinux_restore_terminal(int fd, const void *saved);
 int clinux_catch_signals(const int *signals, int count, int fd);
 int clinux_signal_default(int signal);
 
-// Moves the calling thread into a new network namespace.
+// Move the calling thread into a new network namespace, and into another one.
 int clinux_new_network_namespace(void);
 int clinux_join_network_namespace(int fd);
-int clinux_enter_namespace(int fd);
 // Capability sets of this process as bit masks.
 int clinux_capabilities(uint64_t *effective, uint64_t *bounding);
 int clinux_hard_limit(int resource, uint64_t *soft, uint64_t *hard);

@@ -86,37 +86,27 @@ struct BridgeNetwork: Sendable {
             try links.makePair(line, on: plan.interface, peer: state.interface, in: namespace, mac)
         }
         let (raw, interface, gateway) = (namespace.raw, state.interface, plan.gateway)
-        try inNetworkNamespace(raw) { () throws(SystemError) in
+        try inNetworkNamespace(raw) {
             try NetworkLinks().configure(interface, address: address, prefix: 16, gateway: gateway)
         }
         try Firewall.apply(plan, try all())
     }
 
-    /// Takes a container's address and published ports away; what is gone already is fine.
-    func disconnect(_ id: ContainerID) throws {
+    /// Takes the addresses and published ports of some containers away; what is gone already is fine.
+    func drop(where isGone: (ContainerID) -> Bool) throws {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
         let leases = try all()
-        let own = leases.filter { $0.owner == id }
-        if own.contains(where: { !$0.ports.isEmpty }) {
-            try Firewall.apply(try plan(), leases.filter { $0.owner != id })
+        let gone = leases.filter { isGone($0.owner) }
+        if gone.contains(where: { !$0.ports.isEmpty }) {
+            try Firewall.apply(try plan(), leases.filter { !isGone($0.owner) })
         }
-        for lease in own { try removeFile(path(of: lease.address)) }
-    }
-
-    /// Drops the addresses of containers that are not among those that run.
-    func releaseAll(except running: Set<ContainerID>) throws {
-        let lock = try lock()
-        defer { withExtendedLifetime(lock) {} }
-        let stale = try all().filter { !running.contains($0.owner) }
-        if stale.isEmpty { return }
-        for lease in stale { try removeFile(path(of: lease.address)) }
-        try Firewall.apply(try plan(), try all())
+        for lease in gone { try removeFile(path(of: lease.address)) }
     }
 
     /// Takes the bridge and its rules away where no container is on it.
     func dismantle() throws {
-        guard let plan = try kept() else { return }
+        guard let plan = kept() else { return }
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
         if try all().isEmpty { try Self.remove(plan) }
@@ -179,14 +169,14 @@ struct BridgeNetwork: Sendable {
     private var planPath: String { root + "/network.json" }
 
     /// The plan that was made; nil where there is none yet.
-    private func kept() throws -> Plan? {
+    private func kept() -> Plan? {
         guard let bytes = try? readFile(planPath, limit: 4096) else { return nil }
         return try? JSONDecoder().decode(Plan.self, from: Data(bytes))
     }
 
     /// The plan, made where there is none. The caller holds the store's lock.
     private func plan() throws -> Plan {
-        if let plan = try kept() { return plan }
+        if let plan = kept() { return plan }
         let path = planPath
         try makeDirectories(parent(of: Self.machineLock))
         let lock = try FileLock.wait(Self.machineLock, .exclusive)
@@ -288,9 +278,6 @@ extension ContainerService {
     package func subnetPrefix() throws -> String { try bridge.prefixText() }
 
     /// Takes the bridge network's interface and rules away where no container is on it; the next one makes it again.
-    package func dismantleNetwork() throws { if !host.isRootless { try bridge.dismantle() } }
-
-    /// The same for a store that is not open.
     package static func dismantleNetwork(root: String, runDirectory: String) throws {
         try BridgeNetwork(root: root, runDirectory: runDirectory).dismantle()
     }

@@ -45,14 +45,12 @@ enum Firewall {
 
     // MARK: Rules
 
-    struct Table: Equatable {
+    struct Table {
         var name: String
         /// Our chains and what is in them.
         var chains: [(name: String, rules: [String])]
         /// Where the kernel's chains jump to ours: the chain, how the rule is put there, and the rule.
         var hooks: [(chain: String, verb: String, rule: String)]
-
-        static func == (left: Table, right: Table) -> Bool { left.input(isHooked: true) == right.input(isHooked: true) }
 
         /// What `iptables-restore` is told; a chain that is named is emptied first.
         func input(isHooked: Bool) -> String {

@@ -36,7 +36,7 @@ extension ContainerService {
         findings += try checkGroups(alive, repair: repair)
         findings += try checkFiles(repair: repair)
         if repair {
-            try bridge.releaseAll(except: alive)
+            try bridge.drop { !alive.contains($0) }
             try layers.releaseUnused()
         }
         return findings

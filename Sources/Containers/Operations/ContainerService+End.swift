@@ -119,7 +119,7 @@ extension ContainerService {
             state.exitCode = info.state.exitCode
             try tearDown(record, state)
             // Who waits reads the exit code where conmon wrote it.
-            if record.hostConfig.autoRemove { return try removeEnded(record, isDown: true) }
+            if record.hostConfig.autoRemove { return try removeEnded(record) }
             state.phase = .exited
             state.process = nil
             state.monitor = nil
@@ -174,7 +174,7 @@ extension ContainerService {
     private func disconnect(_ record: ContainerRecord, _ state: ContainerState) throws {
         guard let network = state.network else { return }
         if network.name != "bridge" { return try RootlessNetwork.disconnect(network) }
-        try bridge.disconnect(record.id)
+        try bridge.drop { $0 == record.id }
     }
 
     private func isNamespace(_ path: String) throws -> Bool {
@@ -285,11 +285,11 @@ extension ContainerService {
         try removeStopped(record, volumes: volumes)
     }
 
-    /// Takes away a container of `--rm` that ended, when everybody who waits for its exit code has it.
-    private func removeEnded(_ record: ContainerRecord, isDown: Bool = false) throws {
+    /// Takes away a container of `--rm` that ended and is torn down, when everybody who waits for its exit code has it.
+    private func removeEnded(_ record: ContainerRecord) throws {
         let waiters = try store.lockWaiters(record.id, .exclusive)
         defer { withExtendedLifetime(waiters) {} }
-        try removeStopped(record, volumes: true, isDown: isDown)
+        try removeStopped(record, volumes: true, isDown: true)
     }
 
     /// Removes a container that does not run. The caller holds its lock.

@@ -26,7 +26,7 @@ package final class ContainerBench: Sendable {
 
     deinit {
         for id in (try? service.store.list()) ?? [] { try? service.remove(id, force: true) }
-        try? service.dismantleNetwork()
+        try? ContainerService.dismantleNetwork(root: root, runDirectory: layers.run)
     }
 
     /// `/bin` with a link for every applet, account files, and an empty `/tmp`.
