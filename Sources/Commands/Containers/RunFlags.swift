@@ -68,7 +68,7 @@ enum RunFlags {
         .bytes("kernel-memory", nil, "Kernel memory limit").hidden,
         .list("label", "l", "Set meta data on a container"),
         .list("label-file", nil, "Read in a line delimited file of labels"),
-        .list("link", nil, "Add link to another container").hidden,
+        .list("link", nil, "Add link to another container"),
         .list("link-local-ip", nil, "Container IPv4/IPv6 link-local addresses").hidden,
         .string("log-driver", nil, "Logging driver for the container"),
         .list("log-opt", nil, "Log driver options"),
