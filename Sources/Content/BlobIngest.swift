@@ -73,21 +73,27 @@ public final class BlobIngest: Sendable {
         var position = offset
         var started = offset
         var room = Preallocation(from: offset)
-        while let piece = try pieces.receiveBlocking() {
-            switch piece {
-            case .stored(let bytes): hasher.update(bytes)
-            case .fresh(let bytes):
-                room.cover(offset: position, end: position + Int64(bytes.count), of: file)
-                try unsafe bytes.withUnsafeBytes { buffer in
-                    try unsafe pwriteAll(buffer, to: file.raw, at: position, path)
-                }
-                hasher.update(bytes)
-                position += Int64(bytes.count)
-                if position - started >= writebackBytes {
-                    startWriteback(file, from: started, count: position - started)
-                    started = position
+        do {
+            while let piece = try pieces.receiveBlocking() {
+                switch piece {
+                case .stored(let bytes): hasher.update(bytes)
+                case .fresh(let bytes):
+                    room.cover(offset: position, end: position + Int64(bytes.count), of: file)
+                    try unsafe bytes.withUnsafeBytes { buffer in
+                        try unsafe pwriteAll(buffer, to: file.raw, at: position, path)
+                    }
+                    hasher.update(bytes)
+                    position += Int64(bytes.count)
+                    if position - started >= writebackBytes {
+                        startWriteback(file, from: started, count: position - started)
+                        started = position
+                    }
                 }
             }
+        } catch {
+            // Kept for the next try, without the room that was taken ahead.
+            try? setLength(position, of: file, path)
+            throw error
         }
         try setLength(position, of: file, path)
         try sync(file, path)

@@ -20,7 +20,8 @@ package final class Channel<Element: Sendable>: Sendable {
     /// - Parameters:
     ///   - capacity: how many elements may wait; at least 1.
     ///   - batch: a thread that sleeps is woken when so many elements wait, or so many have room. Each wake-up costs a
-    ///     switch of threads; who gets several at once goes on longer.
+    ///     switch of threads; who gets several at once goes on longer. Only where nobody waits for what becomes of one
+    ///     element before more of them come, or the end.
     package init(capacity: Int, batch: Int = 1) {
         self.capacity = max(capacity, 1)
         self.batch = min(max(batch, 1), self.capacity)

@@ -3,11 +3,14 @@ import Glibc
 
 /// Room on the disk for a file that is written front to back, taken some megabytes ahead.
 ///
-/// A file system that knows the room in advance spends a fifth less on each block, and leaves fewer pieces. What is too much goes
-/// when the file's length is set.
+/// A file system that knows the room in advance spends a fifth less on each block, and leaves fewer pieces. What is too much
+/// goes when the file's length is set.
 package struct Preallocation: Sendable {
-    /// A file begins without, for most are small; then it takes as much ahead as it has, up to a limit that leaves others room.
+    /// A file begins without, for most are small; then it takes as much ahead as it has, up to a limit that leaves others
+    /// room.
     private static let step: (least: Int64, most: Int64) = (1 << 20, 32 << 20)
+    /// With less than that free, each file takes only what it needs.
+    private static let plenty: UInt64 = 2 << 30
     /// A shorter hole is not worth the call.
     private static let shortestHole: Int64 = 64 << 10
 
@@ -23,8 +26,19 @@ package struct Preallocation: Sendable {
         if needed <= end || needed < Self.step.least || !isPossible { return }
         let start = max(end, offset)
         let target = needed + min(needed, Self.step.most)
-        isPossible = clinux_fallocate(file.raw, 1 /* FALLOC_FL_KEEP_SIZE */, start, target - start) == 0
-        end = target
+        isPossible =
+            Self.hasPlenty(file) && clinux_fallocate(file.raw, 1 /* FALLOC_FL_KEEP_SIZE */, start, target - start) == 0
+        if isPossible { return end = target }
+        // What a failed call got stays behind the file's end, where it is of no use.
+        _ = ftruncate(file.raw, off_t(offset))
+    }
+
+    /// Whether so much is free that taking room ahead is nobody's want.
+    private static func hasPlenty(_ file: borrowing OwnedDescriptor) -> Bool {
+        var free: UInt64 = 0
+        var total: UInt64 = 0
+        var kind: UInt64 = 0
+        return unsafe clinux_free_space(file.raw, &free, &total, &kind) == 0 && free > plenty
     }
 
     /// Gives back what was taken behind a file's end, where a hole begins.

@@ -49,5 +49,10 @@ package func bindPort(_ address: String, _ port: UInt16, transport: String, igno
             "\(address):\(port)/\(transport)"))
 }
 
+/// Lets a bound socket take connections.
+package func startListening(on socket: Int32, _ subject: String) throws(SystemError) {
+    try checkErrno(listen(socket, 1), "listen on", subject)
+}
+
 /// The port that a socket is bound to.
 package func boundPort(_ fd: Int32) -> UInt16 { UInt16(clamping: clinux_bound_port(fd)) }

@@ -36,6 +36,33 @@ struct RemoveTests {
         }
     }
 
+    /// Steps that only the one that cannot be taken back stood in the way of are given up, too; what was before them is not.
+    @Test func undoGoesOnToWhatCanBeTakenBack() async throws {
+        try await ImageBench.run { bench in
+            let service = bench.service
+            func remove(_ name: String, now: Bool = false) async throws {
+                _ = try await service.remove(name, force: false, keepParents: false, platform: nil, now: now)
+            }
+            try await add("a", bench)
+            let first = try service.find("a:1").image.id
+            try await remove("a:1")
+            try bench.shell("rm a.tar; { \(SmallLayer.files(["other": "another one"])); } > b.tar")
+            let input = try open("\(bench.path)/b.tar", .read)
+            _ = try await service.importImage(
+                from: input.raw, as: try Reference(parsing: "a:1"), changes: [], message: "", platform: nil,
+                progress: bench.progress)
+            try await service.tag("a:1", as: try Reference(parsing: "b:1"))
+            try await remove("b:1")
+            try await remove("a:1", now: true)
+            // What brought the second image and what tagged it is gone with it; that `a:1` was removed before is not.
+            #expect(try await service.undoEntries().map(\.action) == ["rm", "import"])
+            let undone = try await service.undo(nil)
+            #expect(undone.action == "rm")
+            #expect(try service.find("a:1").image.id == first)
+            #expect(throws: ImageError.self) { try service.find("b:1") }
+        }
+    }
+
     /// A name that is taken off at once leaves the image to its other names.
     @Test func anotherNameKeepsTheImage() async throws {
         try await ImageBench.run { bench in

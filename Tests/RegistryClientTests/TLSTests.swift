@@ -89,6 +89,27 @@ import Testing
         }
     }
 
+    /// A port of this machine that speaks http only, whatever it says at the API's root: what no registry says there is no
+    /// reason to stay with http before https was tried.
+    @Test(arguments: [(200, 1), (401, 1), (404, 2), (400, 2)]) func httpOnThisMachine(_ status: Int, _ pings: Int)
+        async throws
+    {
+        try await FaultServer.with({ exchange in
+            exchange.path == "/v2/"
+                ? ServerReply(status)
+                : ServerReply(
+                    200, headers: [("Content-Type", "application/vnd.oci.image.index.v1+json")], text: Self.index)
+        }) { server in
+            try await withClient { client in
+                for _ in 0..<2 {
+                    let resolved = try await client.resolve(Reference(parsing: "\(server.authority)/team/app"))
+                    #expect(resolved.bytes == Array(Self.index.utf8))
+                }
+                #expect(server.requests.filter { $0.path == "/v2/" }.count == pings)
+            }
+        }
+    }
+
     @Test func httpWhereHttpsIsWanted() async throws {
         try await FaultServer.with({ _ in ServerReply(200) }) { server in
             try await withClient {

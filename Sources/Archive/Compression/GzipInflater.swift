@@ -46,8 +46,9 @@ import CIsal
         unsafe state.pointee.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
         unsafe state.pointee.avail_out = UInt32(buffer.count)
         let code = unsafe isal_inflate(state)
-        let taken = unsafe count - Int(state.pointee.avail_in)
-        unsafe input = UnsafeRawBufferPointer(rebasing: input[taken...])
+        // From where isa-l stands: newer versions give back, at a member's end, what they read ahead in an earlier call.
+        let left = unsafe Int(state.pointee.avail_in) + input.count - count
+        unsafe input = UnsafeRawBufferPointer(start: state.pointee.next_in, count: left)
         switch code {
         case ISAL_DECOMP_OK: break
         case ISAL_INCORRECT_CHECKSUM: throw .checksumMismatch(.gzip)

@@ -1,7 +1,7 @@
 import Linux
 
-/// Ports of the host that belong to a container: sockets that are bound and never listen, so that nobody else gets the
-/// port while the firewall sends its traffic to the container.
+/// Ports of the host that belong to a container: sockets that are bound, so that nobody else gets the port while the firewall
+/// sends its traffic to the container, or until the program that carries the traffic takes it.
 final class HostPorts {
     /// With every host port chosen.
     let mappings: [PortMapping]
@@ -19,7 +19,7 @@ final class HostPorts {
     /// Takes the ports; those that may be chosen are.
     ///
     /// - Parameter areListenedOn: who gets them listens on them, so what is left of earlier connections is not in the way.
-    ///   Sockets that never listen must not look past that: they would look past each other, too.
+    ///   Sockets that never listen must not look past that: they would look past each other, too. These listen until then.
     init(_ wanted: [PortMapping], areListenedOn: Bool) throws {
         var mappings: [PortMapping] = []
         var sockets: [OwnedSocket] = []
@@ -30,10 +30,12 @@ final class HostPorts {
             for port in mapping.hostPort...last {
                 let transport = mapping.container.transport
                 do {
-                    taken = OwnedSocket(
+                    let listens = areListenedOn && transport == .tcp
+                    let socket = OwnedSocket(
                         try bindPort(
-                            mapping.hostAddress, port, transport: transport.rawValue,
-                            ignoringEnded: areListenedOn && transport == .tcp))
+                            mapping.hostAddress, port, transport: transport.rawValue, ignoringEnded: listens))
+                    if listens { try startListening(on: socket.raw, "port \(port)") }
+                    taken = socket
                     break
                 } catch {
                     if error.errno == 98 /* EADDRINUSE */ {

@@ -8,6 +8,12 @@ enum Journal {
         var name: Reference
         var before: StoredReference?
         var after: StoredReference?
+
+        /// Whether the name means what the step left.
+        func isAsLeft(_ connection: any SQLConnection) throws -> Bool {
+            let current = try ImageStore.reference(name, connection)?.reference
+            return current?.manifest == after?.manifest && current?.target == after?.target
+        }
     }
 
     struct Entry {
@@ -89,14 +95,17 @@ enum Journal {
     /// Gives up what can still be taken back.
     static func expire(at now: Int64, _ connection: any SQLConnection) throws {
         for row in try connection.rows(
-            "SELECT id, at, action FROM steps WHERE until > $1 AND undone = 0", [.integer(now)])
+            "SELECT id, at, action, until FROM steps WHERE until > $1 AND undone = 0", [.integer(now)])
         {
-            try connection.execute(
-                "UPDATE steps SET until = $1, seal = $2 WHERE id = $3",
-                [
-                    .integer(now), .text(seal(at: row.integer(1), action: row.text(2), until: now, undone: false)),
-                    .integer(row.integer(0)),
-                ])
+            let entry = Entry(id: row.integer(0), at: row.integer(1), action: row.text(2), until: row.integer(3))
+            try expire(entry, at: now, connection)
         }
+    }
+
+    /// Gives up one step.
+    static func expire(_ entry: Entry, at now: Int64, _ connection: any SQLConnection) throws {
+        let seal = seal(at: entry.at, action: entry.action, until: now, undone: false)
+        try connection.execute(
+            "UPDATE steps SET until = $1, seal = $2 WHERE id = $3", [.integer(now), .text(seal), .integer(entry.id)])
     }
 }

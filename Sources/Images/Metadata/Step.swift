@@ -67,6 +67,36 @@ package struct Step {
         images[image.id] = images[image.id] == .added ? nil : .removed
     }
 
+    /// Gives up the earlier steps that could only be taken back after this one, which cannot.
+    ///
+    /// They are those whose names mean something else now than what they left, and those that would bring a name back for
+    /// an image that this step removed.
+    mutating func giveUpBlocked() throws {
+        var touched = Set(names.keys)
+        for entry in try Journal.entries(at: now, connection) {
+            let isBlocked = try entry.names.contains { change in
+                if try touched.contains(change.name.stored) && !change.isAsLeft(connection) { return true }
+                return try change.before.map { try isRemoved($0.manifest) } ?? false
+            }
+            let all = entry.names.map(\.name.stored)
+            if isBlocked {
+                try Journal.expire(entry, at: now, connection)
+                touched.formUnion(all)
+            } else {
+                // An earlier step of these names comes after this one, which can be taken back.
+                touched.subtract(all)
+            }
+        }
+    }
+
+    /// Whether a manifest's image is one that this step removed, or gone for good.
+    private func isRemoved(_ manifest: Digest) throws -> Bool {
+        let row = try connection.row(
+            "SELECT config_digest FROM images JOIN manifests ON image = images.id WHERE digest = $1",
+            [.text(manifest.description)])
+        return try row.map { images[try Digest(column: $0.text(0), of: "images")] == .removed } ?? true
+    }
+
     private mutating func begin() throws -> Int64 {
         if let id { return id }
         try connection.execute(

@@ -11,7 +11,9 @@ extension ImageService {
             _ = try self.find(name, platform: platform)
             let users = try self.imageUsers()
             let removals = try self.step(.remove, grace: now ? 0 : nil) { step in
-                try step.remove(name, force: force, users: users)
+                let removals = try step.remove(name, force: force, users: users)
+                if now { try step.giveUpBlocked() }
+                return removals
             }
             Failpoint.reach("rm")
             try self.collect()

@@ -42,8 +42,7 @@ extension ImageService {
             try connection.execute("UPDATE images SET removed_step = NULL WHERE id = $1", [.integer(image.row)])
         }
         for change in entry.names {
-            let current = try ImageStore.reference(change.name, connection)?.reference
-            if current?.manifest != change.after?.manifest || current?.target != change.after?.target {
+            if try !change.isAsLeft(connection) {
                 throw ImageError(
                     .conflict, "cannot undo step \(entry.id): \(change.name.familiar) was changed later",
                     hint: "undo the later step first: `strata image undo --list` shows them")

@@ -26,6 +26,13 @@ struct Endpoint: Sendable, Hashable {
         self.isMirror = isMirror
     }
 
+    /// Whether it is a port of this machine: without one, http and https are two of them.
+    var isLocalPort: Bool {
+        Self.isLoopback(authority)
+            && WebAddress.origin(.http, authority: authority)?.port
+                == WebAddress.origin(.https, authority: authority)?.port
+    }
+
     /// 127.0.0.0/8, ::1 and localhost: docker takes them as insecure without being told.
     static func isLoopback(_ authority: String) -> Bool {
         guard let origin = WebAddress.origin(.http, authority: authority) else { return false }

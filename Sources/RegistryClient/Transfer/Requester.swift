@@ -72,35 +72,45 @@ final class Requester: Sendable {
         return query.isEmpty ? base : base.adding(query)
     }
 
-    /// https, except where an insecure registry does not speak it: docker's rule is https first, then http. On this machine
-    /// it is the other way round: what listens there seldom speaks TLS, and to set TLS up in vain is a tenth of a small pull.
+    /// https, except where an insecure registry does not speak it: docker's rule is https first, then http. A port of this
+    /// machine that answers http as a registry does is taken at its word: setting TLS up in vain is a tenth of a small pull.
     private func scheme(of endpoint: Endpoint) async throws -> WebAddress.Scheme {
         guard endpoint.isInsecure else { return .https }
         if let known = schemes.withLock({ $0[endpoint.authority] }) { return known }
+        if endpoint.isLocalPort, let answer = try? await ping(endpoint, .http),
+            answer.address.origin.scheme == .http, 200..<300 ~= answer.status || answer.status == 401
+        {
+            schemes.withLock { $0[endpoint.authority] = .http }
+            return .http
+        }
         var refusal: any Error = CancellationError()
-        let isLocal = Endpoint.isLoopback(endpoint.authority)
-        for scheme in isLocal ? [WebAddress.Scheme.http, .https] : [.https, .http] {
-            guard let origin = WebAddress.origin(scheme, authority: endpoint.authority) else { break }
+        for scheme in [WebAddress.Scheme.https, .http] {
             do {
-                let answer = try await transport.send(
-                    Transport.Request(method: .GET, address: WebAddress(origin: origin, path: "/v2/")))
-                try await answer.drain()
-                if isLocal, scheme == .http, answer.status == 400 || answer.address.origin.scheme == .https {
-                    // How a server says that it expects TLS.
-                    refusal = answer.invalid("it does not speak http")
-                    continue
-                }
+                guard try await ping(endpoint, scheme) != nil else { break }
                 schemes.withLock { $0[endpoint.authority] = scheme }
                 return scheme
             } catch let error as RegistryError {
-                if error.code == .unreachable || error.code == .stalled {
-                    // Nobody there: not with the other scheme either. The next try asks again.
-                    throw error
-                }
+                if Self.isNobodyThere(error) { throw error }
                 refusal = error
             }
         }
         throw refusal
+    }
+
+    /// Asks for the API's root.
+    ///
+    /// - Returns: nil where the endpoint's name is none.
+    private func ping(_ endpoint: Endpoint, _ scheme: WebAddress.Scheme) async throws -> Answer? {
+        guard let origin = WebAddress.origin(scheme, authority: endpoint.authority) else { return nil }
+        let answer = try await transport.send(
+            Transport.Request(method: .GET, address: WebAddress(origin: origin, path: "/v2/")))
+        try await answer.drain()
+        return answer
+    }
+
+    /// Then nobody is there with the other scheme either. The next try asks again.
+    private static func isNobodyThere(_ error: RegistryError) -> Bool {
+        error.code == .unreachable || error.code == .stalled
     }
 
     private func send(_ call: Call, to endpoint: Endpoint, address: WebAddress) async throws -> Answer {

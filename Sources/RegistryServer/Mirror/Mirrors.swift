@@ -82,7 +82,7 @@ package final class Mirrors: Sendable {
         client = RegistryClient(configuration: configuration)
     }
 
-    /// Ends every transfer; what it brought so far is forgotten later, as an upload that nobody ended.
+    /// Ends every transfer and forgets what it brought so far.
     package func stop() async {
         await openings.cancel()
         let tasks = underWay.withLock { $0.values.map(\.task) }
