@@ -72,7 +72,10 @@ let package = Package(
                 "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL", "Images", "Containers",
                 "RegistryServer",
             ]),
-        .executableTarget(name: "strata", dependencies: ["Commands"]),
+        .executableTarget(
+            name: "strata", dependencies: ["Commands"],
+            // Nothing loads itself into the program: exporting 46,000 names takes 4 MB and half a millisecond of each start.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--no-export-dynamic"])]),
 
         .target(
             name: "TestSupport",
