@@ -43,7 +43,7 @@ def parse():
     parser.add_argument("--image", help=f"only these images of: {', '.join(cases.ALL)}", **several)
     parser.add_argument("--repeat", type=int, default=3, help="rounds at most (3)")
     parser.add_argument("--quick", action="store_true", help="one round of pull, rm, version and run on alpine and manyfiles")
-    parser.add_argument("--minutes", type=float, default=17, help="begin no case after that many minutes (17); the rest ends within 8")
+    parser.add_argument("--minutes", type=float, default=19, help="begin no case after that many minutes (19); the rest ends within 8")
     parser.add_argument("--store", choices=["memory", "disk"], default="memory", help="where the stores are (memory: ext4 over tmpfs)")
     parser.add_argument("--work", default="/var/tmp/strata-bench", help="images and peers are kept there between runs")
     parser.add_argument("--strata", required=True, help=argparse.SUPPRESS)
