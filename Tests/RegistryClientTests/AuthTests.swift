@@ -252,7 +252,7 @@ private final class TokenDoor: Sendable {
                 }
                 #expect(outcome == .registry(.tooManyRequests))
                 #expect(error?.hint == "try again in 7 seconds")
-                // The first one only finds out whether the server speaks https.
+                // The first one only finds out how the server is to be spoken to.
                 #expect(server.requests.count <= 2)
             }
         }

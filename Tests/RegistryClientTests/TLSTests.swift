@@ -91,7 +91,9 @@ import Testing
 
     /// A port of this machine that speaks http only, whatever it says at the API's root: what no registry says there is no
     /// reason to stay with http before https was tried.
-    @Test(arguments: [(200, 1), (401, 1), (404, 2), (400, 2)]) func httpOnThisMachine(_ status: Int, _ pings: Int)
+    @Test(arguments: [(200, 1), (401, 1), (429, 1), (404, 2), (400, 2)]) func httpOnThisMachine(
+        _ status: Int, _ pings: Int
+    )
         async throws
     {
         try await FaultServer.with({ exchange in

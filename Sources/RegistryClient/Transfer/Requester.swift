@@ -78,7 +78,7 @@ final class Requester: Sendable {
         guard endpoint.isInsecure else { return .https }
         if let known = schemes.withLock({ $0[endpoint.authority] }) { return known }
         if endpoint.isLocalPort, let answer = try? await ping(endpoint, .http),
-            answer.address.origin.scheme == .http, 200..<300 ~= answer.status || answer.status == 401
+            answer.address.origin.scheme == .http, 200..<300 ~= answer.status || [401, 429].contains(answer.status)
         {
             schemes.withLock { $0[endpoint.authority] = .http }
             return .http
