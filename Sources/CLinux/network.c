@@ -70,20 +70,23 @@ int clinux_netlink(void) {
     return fd < 0 ? -errno : fd;
 }
 
+static int query_link(int netlink, const char *name, unsigned long what, struct ifreq *query) {
+    memset(query, 0, sizeof *query);
+    if (is_long(name)) return -ENAMETOOLONG;
+    strcpy(query->ifr_name, name);
+    return ioctl(netlink, what, query) < 0 ? -errno : 0;
+}
+
 int clinux_link_index(int netlink, const char *name) {
     struct ifreq query;
-    memset(&query, 0, sizeof query);
-    if (is_long(name)) return -ENAMETOOLONG;
-    strcpy(query.ifr_name, name);
-    return ioctl(netlink, SIOCGIFINDEX, &query) < 0 ? -errno : query.ifr_ifindex;
+    int error = query_link(netlink, name, SIOCGIFINDEX, &query);
+    return error < 0 ? error : query.ifr_ifindex;
 }
 
 int clinux_link_is_up(int netlink, const char *name) {
     struct ifreq query;
-    memset(&query, 0, sizeof query);
-    if (is_long(name)) return -ENAMETOOLONG;
-    strcpy(query.ifr_name, name);
-    return ioctl(netlink, SIOCGIFFLAGS, &query) < 0 ? -errno : (query.ifr_flags & IFF_UP) != 0;
+    int error = query_link(netlink, name, SIOCGIFFLAGS, &query);
+    return error < 0 ? error : (query.ifr_flags & IFF_UP) != 0;
 }
 
 int clinux_bridge_add(int netlink, const char *name, const uint8_t *mac) {

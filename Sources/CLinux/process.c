@@ -195,7 +195,7 @@ ssize_t clinux_readlinkat(int directory, const char *path, char *buffer, size_t 
     return RESULT(readlinkat(directory, path, buffer, size));
 }
 
-int clinux_bind_port(const char *address, uint16_t port, const char *transport, int reuse) {
+int clinux_bind_port(const char *address, uint16_t port, const char *transport, int listening) {
     int protocol = strcmp(transport, "udp") == 0 ? IPPROTO_UDP : strcmp(transport, "sctp") == 0 ? IPPROTO_SCTP : IPPROTO_TCP;
     int kind = protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
@@ -206,8 +206,9 @@ int clinux_bind_port(const char *address, uint16_t port, const char *transport, 
         return -EINVAL;
     int fd = socket(is_six ? AF_INET6 : AF_INET, kind | SOCK_CLOEXEC, protocol);
     if (fd < 0) return -errno;
-    if (reuse) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+    if (listening) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &listening, sizeof listening);
     int result = is_six ? bind(fd, (struct sockaddr *)&six, sizeof six) : bind(fd, (struct sockaddr *)&four, sizeof four);
+    if (result == 0 && listening) result = listen(fd, 1);
     if (result < 0) {
         int error = errno;
         close(fd);

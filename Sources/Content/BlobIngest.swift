@@ -62,8 +62,6 @@ public final class BlobIngest: Sendable {
         }
     }
 
-    private static let writebackBytes: Int64 = 8 << 20
-
     /// The thread's work: hash and write until the pieces end, then make the file durable.
     private static func take(
         _ pieces: Channel<Piece>, into file: borrowing OwnedDescriptor, at offset: Int64,
@@ -71,23 +69,17 @@ public final class BlobIngest: Sendable {
     ) throws -> Outcome {
         var hasher = DigestHasher(algorithm)
         var position = offset
-        var started = offset
-        var room = Preallocation(from: offset)
+        var writer = FrontWriter(from: offset, isTrimmed: true)
         do {
             while let piece = try pieces.receiveBlocking() {
                 switch piece {
                 case .stored(let bytes): hasher.update(bytes)
                 case .fresh(let bytes):
-                    room.cover(offset: position, end: position + Int64(bytes.count), of: file)
                     try unsafe bytes.withUnsafeBytes { buffer in
-                        try unsafe pwriteAll(buffer, to: file.raw, at: position, path)
+                        try unsafe writer.write(buffer, to: file, at: position, path)
                     }
                     hasher.update(bytes)
                     position += Int64(bytes.count)
-                    if position - started >= writebackBytes {
-                        startWriteback(file, from: started, count: position - started)
-                        started = position
-                    }
                 }
             }
         } catch {

@@ -204,11 +204,15 @@ private func allocated(_ path: String, seen: inout Set<UInt64>) throws(SystemErr
 
 /// Bytes that a user may still write to the file system of a path.
 package func freeBytes(at path: String) throws(SystemError) -> Int64 {
-    let directory = try open(path, .directory)
+    try freeBytes(of: try open(path, .directory), path)
+}
+
+/// The same of an open file's file system.
+package func freeBytes(of file: borrowing OwnedDescriptor, _ subject: String) throws(SystemError) -> Int64 {
     var free: UInt64 = 0
     var total: UInt64 = 0
     var kind: UInt64 = 0
-    unsafe try check(clinux_free_space(directory.raw, &free, &total, &kind), "look at the free space of", path)
+    unsafe try check(clinux_free_space(file.raw, &free, &total, &kind), "look at the free space of", subject)
     return Int64(clamping: free)
 }
 

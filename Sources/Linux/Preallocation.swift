@@ -10,7 +10,7 @@ package struct Preallocation: Sendable {
     /// room.
     private static let step: (least: Int64, most: Int64) = (1 << 20, 32 << 20)
     /// With less than that free, each file takes only what it needs.
-    private static let plenty: UInt64 = 2 << 30
+    private static let plenty: Int64 = 2 << 30
     /// A shorter hole is not worth the call.
     private static let shortestHole: Int64 = 64 << 10
 
@@ -26,19 +26,12 @@ package struct Preallocation: Sendable {
         if needed <= end || needed < Self.step.least || !isPossible { return }
         let start = max(end, offset)
         let target = needed + min(needed, Self.step.most)
+        let free = (try? freeBytes(of: file, "file")) ?? 0
         isPossible =
-            Self.hasPlenty(file) && clinux_fallocate(file.raw, 1 /* FALLOC_FL_KEEP_SIZE */, start, target - start) == 0
+            free > Self.plenty && clinux_fallocate(file.raw, 1 /* FALLOC_FL_KEEP_SIZE */, start, target - start) == 0
         if isPossible { return end = target }
         // What a failed call got stays behind the file's end, where it is of no use.
         _ = ftruncate(file.raw, off_t(offset))
-    }
-
-    /// Whether so much is free that taking room ahead is nobody's want.
-    private static func hasPlenty(_ file: borrowing OwnedDescriptor) -> Bool {
-        var free: UInt64 = 0
-        var total: UInt64 = 0
-        var kind: UInt64 = 0
-        return unsafe clinux_free_space(file.raw, &free, &total, &kind) == 0 && free > plenty
     }
 
     /// Gives back what was taken behind a file's end, where a hole begins.

@@ -39,19 +39,15 @@ package func trySend(_ bytes: ArraySlice<UInt8>, to fd: Int32, _ subject: String
 ///   - address: IPv4 or IPv6; empty is every IPv4 address.
 ///   - port: 0 is any free one.
 ///   - transport: `tcp`, `udp` or `sctp`.
-///   - ignoringEnded: also where connections that ended a moment ago still have the port (`TIME_WAIT`), as servers do.
-package func bindPort(_ address: String, _ port: UInt16, transport: String, ignoringEnded: Bool = false)
+///   - listening: takes connections, and as servers do it gets the port also where connections that ended a moment ago
+///     still have it (`TIME_WAIT`).
+package func bindPort(_ address: String, _ port: UInt16, transport: String, listening: Bool = false)
     throws(SystemError) -> OwnedDescriptor
 {
     unsafe OwnedDescriptor(
         owning: try check(
-            clinux_bind_port(address, port, transport, ignoringEnded ? 1 : 0), "bind",
+            clinux_bind_port(address, port, transport, listening ? 1 : 0), "bind",
             "\(address):\(port)/\(transport)"))
-}
-
-/// Lets a bound socket take connections.
-package func startListening(on socket: Int32, _ subject: String) throws(SystemError) {
-    try checkErrno(listen(socket, 1), "listen on", subject)
 }
 
 /// The port that a socket is bound to.

@@ -11,34 +11,24 @@ final class SharedDescriptor: Sendable {
 
 /// Writes a layer image to a file. The disk is kept busy while the image is made, so that the sync at its end is short.
 struct LayerFileOutput: LayerOutput, Sendable {
-    private static let writebackBytes: Int64 = 8 << 20
-
     private let file: SharedDescriptor
     private let path: String
-    /// What was handed to the disk.
-    private var started: Int64 = 0
-    private var room: Preallocation?
+    private var writer: FrontWriter
 
     /// - Parameter isTrimmed: the file's length is set at the end, so that room may be taken ahead.
     init(_ file: SharedDescriptor, _ path: String, isTrimmed: Bool = false) {
         self.file = file
         self.path = path
-        room = isTrimmed ? Preallocation() : nil
+        writer = FrontWriter(isTrimmed: isTrimmed)
     }
 
     mutating func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws {
-        let end = Int64(offset) + Int64(bytes.count)
-        room?.cover(offset: Int64(offset), end: end, of: file.descriptor)
-        try unsafe pwriteAll(bytes, to: file.descriptor.raw, at: Int64(offset), path)
-        if end - started >= Self.writebackBytes {
-            startWriteback(file.descriptor, from: started, count: end - started)
-            started = end
-        }
+        try unsafe writer.write(bytes, to: file.descriptor, at: Int64(offset), path)
     }
 
     /// A hole: the file's length is set at the end.
     mutating func writeZeros(_ count: UInt64, at offset: UInt64) throws {
-        room?.release(from: Int64(offset), count: Int64(count), of: file.descriptor)
+        writer.leaveHole(at: Int64(offset), count: Int64(count), in: file.descriptor)
     }
 }
 

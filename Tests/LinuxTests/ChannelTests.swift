@@ -21,27 +21,17 @@ struct ChannelTests {
 
     @Test(arguments: [(1, 1), (8, 4), (8, 8), (2, 9)])
     func elementsArriveInOrderBetweenThreads(capacity: Int, batch: Int) async throws {
-        let channel = Channel<Int>(capacity: capacity, batch: batch)
-        let sum = Channel<[Int]>(capacity: 1)
-        try startThread(named: "receiver") {
-            do {
-                var received: [Int] = []
-                while let number = try channel.receiveBlocking() { received.append(number) }
-                try sum.sendBlocking(received)
-            } catch {
-                sum.fail(error)
-            }
+        let receiver = try Worker<Int, [Int]>(named: "receiver", capacity: capacity, batch: batch) { channel in
+            var received: [Int] = []
+            while let number = try channel.receiveBlocking() { received.append(number) }
+            return received
         }
-        try startThread(named: "sender") {
-            do {
-                // Ends with less than a batch: its end wakes who sleeps.
-                for number in 0..<1001 { try channel.sendBlocking(number) }
-                channel.finish()
-            } catch {
-                channel.fail(error)
-            }
+        try await onThread(named: "sender") {
+            // Ends with less than a batch: its end wakes who sleeps.
+            for number in 0..<1001 { try receiver.sendBlocking(number) }
+            receiver.end()
         }
-        #expect(try await sum.receive() == Array(0..<1001))
+        #expect(try await receiver.value() == Array(0..<1001))
     }
 
     @Test func aThreadThatWaitsForABatchIsWokenByAFailure() async throws {

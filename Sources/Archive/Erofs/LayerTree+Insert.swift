@@ -73,7 +73,7 @@ extension LayerTree {
         }
         switch kind(of: found) {
         case ErofsFormat.directory:
-            _ = try replaceDirectory(found, inode: inode)
+            _ = try replaceDirectory(found, hash: hash, inode: inode)
             lastDirectory = ([], 0)
         case ErofsFormat.symbolicLink:
             nodes[Int(found)].inode = inode

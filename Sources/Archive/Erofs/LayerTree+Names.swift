@@ -2,7 +2,7 @@ import Glibc
 
 extension LayerTree {
     /// A slot of the hash table: a node and the hash of its name.
-    struct TableSlot: Equatable {
+    struct TableSlot {
         /// The root stands in no directory, so that no name has its node.
         static let free = TableSlot(node: 0, hash: 0)
 
@@ -66,15 +66,17 @@ extension LayerTree {
         let index = NodeIndex(nodes.count)
         nodes.append(
             Node(
-                parent: parent, inode: inode, name: UInt32(names.count), hash: hash, pathLength: UInt16(length),
+                parent: parent, inode: inode, name: UInt32(names.count), pathLength: UInt16(length),
                 nameLength: UInt8(name.count), flags: flags))
         unsafe name.withUnsafeBufferPointer { unsafe names.append(contentsOf: $0) }
-        insert(index, hash: hash)
+        insert(TableSlot(node: index, hash: hash))
         return index
     }
 
     /// Drops a directory and puts a new node of its name in its place: what was below the old one is out of reach.
-    mutating func replaceDirectory(_ old: NodeIndex, inode: InodeIndex) throws(LayerError) -> NodeIndex {
+    mutating func replaceDirectory(
+        _ old: NodeIndex, hash: UInt32, inode: InodeIndex
+    ) throws(LayerError) -> NodeIndex {
         guard nodes.count < maximumEntries else { throw .tooManyEntries(limit: maximumEntries) }
         let index = NodeIndex(nodes.count)
         var node = nodes[Int(old)]
@@ -82,24 +84,23 @@ extension LayerTree {
         nodes.append(node)
         nodes[Int(old)].flags.insert(.dropped)
         let mask = table.count - 1
-        var slot = Int(node.hash) & mask
+        var slot = Int(hash) & mask
         while table[slot].node != old { slot = (slot + 1) & mask }
-        table[slot] = TableSlot(node: index, hash: node.hash)
+        table[slot].node = index
         return index
     }
 
-    private mutating func insert(_ index: NodeIndex, hash: UInt32) {
+    private mutating func insert(_ new: TableSlot) {
         let mask = table.count - 1
-        var slot = Int(hash) & mask
+        var slot = Int(new.hash) & mask
         while table[slot].node != 0 { slot = (slot + 1) & mask }
-        table[slot] = TableSlot(node: index, hash: hash)
+        table[slot] = new
     }
 
     private mutating func growTable() {
-        table = [TableSlot](repeating: .free, count: table.count * 2)
-        for index in 1..<nodes.count where !nodes[index].flags.contains(.dropped) {
-            insert(NodeIndex(index), hash: nodes[index].hash)
-        }
+        let old = table
+        table = [TableSlot](repeating: .free, count: old.count * 2)
+        for slot in old where slot.node != 0 { insert(slot) }
     }
 
     /// The path of a node, for people.

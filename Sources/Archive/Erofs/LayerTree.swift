@@ -36,7 +36,6 @@ package struct LayerTree: Sendable {
         var inode: InodeIndex
         /// Where its bytes begin in `names`.
         var name: UInt32
-        var hash: UInt32
         /// Of the whole path, for the limit.
         var pathLength: UInt16
         var nameLength: UInt8
@@ -84,7 +83,7 @@ package struct LayerTree: Sendable {
     var lastAttributes: UInt32?
     var chunkMaps: [ChunkMap] = []
 
-    /// Open addressing, a power of two of slots; 0 for free, so that a name that is new costs no look at other nodes.
+    /// Open addressing, a power of two of slots. The hashes stand here, so that a name that is new costs no look at nodes.
     var table = [TableSlot](repeating: .free, count: 1024)
     /// The directory part of the path that came last, as spelled, and where it leads: archives list a directory's entries
     /// one after another.
@@ -95,7 +94,7 @@ package struct LayerTree: Sendable {
     ///   names of 255 bytes fit 32 bits.
     package init(maximumEntries: Int = 8 << 20) {
         self.maximumEntries = min(maximumEntries, 16 << 20)
-        nodes.append(Node(parent: 0, inode: 0, name: 0, hash: 0, pathLength: 0, nameLength: 0, flags: []))
+        nodes.append(Node(parent: 0, inode: 0, name: 0, pathLength: 0, nameLength: 0, flags: []))
         inodes.append(LayerTree.impliedDirectory)
     }
 

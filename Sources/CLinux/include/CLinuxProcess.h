@@ -47,8 +47,8 @@ void clinux_limit_arenas(int count);
 int clinux_fchownat(int directory, const char *path, uint32_t uid, uint32_t gid);
 int clinux_fchmod(int fd, uint32_t mode);
 ssize_t clinux_readlinkat(int directory, const char *path, char *buffer, size_t size);
-// A socket bound to a port; an empty address is every IPv4 one. `reuse` is SO_REUSEADDR.
-int clinux_bind_port(const char *address, uint16_t port, const char *transport, int reuse);
+// A socket bound to a port; an empty address is every IPv4 one. One that listens is not hindered by TIME_WAIT.
+int clinux_bind_port(const char *address, uint16_t port, const char *transport, int listening);
 int clinux_bound_port(int fd);
 int clinux_setxattr_following(const char *path, const char *name, const void *value, size_t size);
 int clinux_futimens(int fd, int64_t seconds, uint32_t nanoseconds);

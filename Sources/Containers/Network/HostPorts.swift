@@ -30,12 +30,10 @@ final class HostPorts {
             for port in mapping.hostPort...last {
                 let transport = mapping.container.transport
                 do {
-                    let listens = areListenedOn && transport == .tcp
-                    let socket = OwnedSocket(
+                    taken = OwnedSocket(
                         try bindPort(
-                            mapping.hostAddress, port, transport: transport.rawValue, ignoringEnded: listens))
-                    if listens { try startListening(on: socket.raw, "port \(port)") }
-                    taken = socket
+                            mapping.hostAddress, port, transport: transport.rawValue,
+                            listening: areListenedOn && transport == .tcp))
                     break
                 } catch {
                     if error.errno == 98 /* EADDRINUSE */ {

@@ -33,6 +33,14 @@ extension ImageStore {
         return (try reference(row, from: 1), try Digest(column: row.text(0), of: "images"))
     }
 
+    /// The image of a manifest; nil where it is not here, not even removed.
+    static func imageID(of manifest: Digest, _ connection: any SQLConnection) throws -> Digest? {
+        let row = try connection.row(
+            "SELECT config_digest FROM images JOIN manifests ON image = images.id WHERE digest = $1",
+            [.text(manifest.description)])
+        return try row.map { try Digest(column: $0.text(0), of: "images") }
+    }
+
     /// All names, sorted.
     package static func references(_ connection: any SQLConnection) throws -> [StoredReference] {
         var found: [StoredReference] = []

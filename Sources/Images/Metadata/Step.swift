@@ -71,7 +71,7 @@ package struct Step {
     ///
     /// They are those whose names mean something else now than what they left, and those that would bring a name back for
     /// an image that this step removed.
-    mutating func giveUpBlocked() throws {
+    func giveUpBlocked() throws {
         var touched = Set(names.keys)
         for entry in try Journal.entries(at: now, connection) {
             let isBlocked = try entry.names.contains { change in
@@ -91,10 +91,7 @@ package struct Step {
 
     /// Whether a manifest's image is one that this step removed, or gone for good.
     private func isRemoved(_ manifest: Digest) throws -> Bool {
-        let row = try connection.row(
-            "SELECT config_digest FROM images JOIN manifests ON image = images.id WHERE digest = $1",
-            [.text(manifest.description)])
-        return try row.map { images[try Digest(column: $0.text(0), of: "images")] == .removed } ?? true
+        try ImageStore.imageID(of: manifest, connection).map { images[$0] == .removed } ?? true
     }
 
     private mutating func begin() throws -> Int64 {

@@ -75,10 +75,7 @@ extension ImageService {
     /// The step in words.
     private static func told(_ entry: Journal.Entry, _ connection: any SQLConnection) throws -> UndoEntry {
         func image(_ manifest: Digest) throws -> String {
-            let row = try connection.row(
-                "SELECT config_digest FROM images JOIN manifests ON image = images.id WHERE digest = $1",
-                [.text(manifest.description)])
-            return try row.map { try Digest(column: $0.text(0), of: "images").short } ?? manifest.short
+            try ImageStore.imageID(of: manifest, connection)?.short ?? manifest.short
         }
         // A digest follows its tag: it is worth a line only where there is no tag.
         let tags = entry.names.filter { $0.name.tag != nil }

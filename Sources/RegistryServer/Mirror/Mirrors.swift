@@ -137,24 +137,21 @@ package final class Mirrors: Sendable {
     /// - Returns: whether it may be out of date.
     func refresh(_ reference: ManifestReference, _ place: Place) async throws -> Bool {
         let key = "\(place.name) \(reference)"
-        if let known = try await registry.database.read({ try $0.manifest(reference, in: place.name) }) {
-            guard case .tag(let tag) = reference else {
-                countHere()
-                return false
-            }
-            let last = asked.withLock { $0[key] } ?? .min / 2
-            if registry.now() - last < policy.freshness.milliseconds {
-                countHere()
-                return false
-            }
-            // A tag that may not move here is not asked for again.
-            if try await registry.database.read({ try $0.isImmutable(tag.description, of: place.name) }) {
-                countHere()
-                return false
-            }
-            return try await manifests.run(key) { try await self.fetch(reference, place, key, known: known) }
+        let known = try await registry.database.read { try $0.manifest(reference, in: place.name) }
+        if known != nil, try await !isDue(reference, place, key) {
+            countHere()
+            return false
         }
-        return try await manifests.run(key) { try await self.fetch(reference, place, key, known: nil) }
+        return try await manifests.run(key) { try await self.fetch(reference, place, key, known: known) }
+    }
+
+    /// Whether what is here is to be asked for again: a tag may have moved.
+    private func isDue(_ reference: ManifestReference, _ place: Place, _ key: String) async throws -> Bool {
+        guard case .tag(let tag) = reference else { return false }
+        let last = asked.withLock { $0[key] } ?? .min / 2
+        if registry.now() - last < policy.freshness.milliseconds { return false }
+        // A tag that may not move here is not asked for again.
+        return try await !registry.database.read { try $0.isImmutable(tag.description, of: place.name) }
     }
 
     private func countHere() { counts.withLock { $0.here += 1 } }
