@@ -13,7 +13,7 @@ package final class Channel<Element: Sendable>: Sendable {
         var receivers: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let capacity: Int
+    private let room: @Sendable () -> Int
     private let batch: Int
     private let monitor: Monitor<State>
 
@@ -22,11 +22,19 @@ package final class Channel<Element: Sendable>: Sendable {
     ///   - batch: a thread that sleeps is woken when so many elements wait, or so many have room. Each wake-up costs a
     ///     switch of threads; who gets several at once goes on longer. Only where nobody waits for what becomes of one
     ///     element before more of them come, or the end.
-    package init(capacity: Int, batch: Int = 1) {
-        self.capacity = max(capacity, 1)
-        self.batch = min(max(batch, 1), self.capacity)
+    package convenience init(capacity: Int, batch: Int = 1) {
+        let capacity = max(capacity, 1)
+        self.init(batch: min(max(batch, 1), capacity)) { capacity }
+    }
+
+    /// - Parameter capacity: asked again for each element; never less than the batch.
+    package init(batch: Int, capacity: @escaping @Sendable () -> Int) {
+        room = capacity
+        self.batch = batch
         monitor = Monitor(State())
     }
+
+    private var capacity: Int { room() }
 
     /// Hands an element over, waiting while the channel is full.
     ///

@@ -10,11 +10,19 @@ package final class Worker<Element: Sendable, Value: Sendable>: Sendable {
     ///   - batch: the thread is woken when so many wait, and who hands over when so many have room.
     ///   - body: receives until the elements end; what it throws is thrown to whoever sends or waits for the value.
     /// - Throws: where the system has no more threads.
-    package init(
+    package convenience init(
         named name: String, capacity: Int, batch: Int = 1,
         _ body: @escaping @Sendable (Channel<Element>) throws -> Value
     ) throws(SystemError) {
-        elements = Channel(capacity: capacity, batch: batch)
+        try self.init(named: name, taking: Channel(capacity: capacity, batch: batch), body)
+    }
+
+    /// - Parameter elements: the way to this worker, of no other use.
+    package init(
+        named name: String, taking elements: Channel<Element>,
+        _ body: @escaping @Sendable (Channel<Element>) throws -> Value
+    ) throws(SystemError) {
+        self.elements = elements
         try startThread(named: name) { [elements, outcome] in
             do {
                 try outcome.sendBlocking(try body(elements))

@@ -1,4 +1,5 @@
 import Linux
+import Synchronization
 import Testing
 
 struct ChannelTests {
@@ -32,6 +33,27 @@ struct ChannelTests {
             receiver.end()
         }
         #expect(try await receiver.value() == Array(0..<1001))
+    }
+
+    /// Whoever sleeps when the room changes is woken all the same.
+    @Test func elementsArriveInOrderWhileTheRoomChanges() async throws {
+        let asked = Mutex(0)
+        let channel = Channel<Int>(batch: 8) {
+            asked.withLock { asked in
+                asked += 1
+                return [8, 32, 12][asked / 7 % 3]
+            }
+        }
+        let receiver = try Worker<Int, [Int]>(named: "receiver", taking: channel) { channel in
+            var received: [Int] = []
+            while let number = try channel.receiveBlocking() { received.append(number) }
+            return received
+        }
+        try await onThread(named: "sender") {
+            for number in 0..<5001 { try receiver.sendBlocking(number) }
+            receiver.end()
+        }
+        #expect(try await receiver.value() == Array(0..<5001))
     }
 
     @Test func aThreadThatWaitsForABatchIsWokenByAFailure() async throws {

@@ -22,13 +22,16 @@ package final class ImageStore: Sendable {
         self.isExpected = isExpected
     }
 
+    /// Whether there is no database yet, or no more.
+    var isMissing: Bool { get throws { try FileStatus.ifExists(path) == nil } }
+
     /// The database, opened when it is first needed.
     ///
     /// - Throws: `ImageError(.damaged)` where it is damaged, naming it and the remedy.
     func database() throws -> Database {
         try opened.withLock { opened in
             if let database = opened { return database }
-            if try FileStatus.ifExists(path) == nil, try isExpected() {
+            if try isMissing, try isExpected() {
                 throw ImageError(
                     .damaged, "the database `\(path)` is missing",
                     hint: "run `strata system check --repair`: it rebuilds the database from the images in the store")

@@ -99,13 +99,10 @@ package final class LayerBuild: Sendable {
     /// The inflating thread's work; it owns the threads that hash and write. All run side by side, so that two cores have work
     /// although every byte goes through each.
     private struct Work {
-        /// Between two threads at most so many pieces wait, and half of them wake who sleeps: handed over one by one they
-        /// made three times as many switches of threads.
-        private static let waitingPieces = 8
-
         private let limit: Int64
         private let verifiesChecksums: Bool
         private let buffers = TarBuffers(size: Decompressor.bufferSize)
+        private let share = PieceShare()
         private let hash: Worker<TarPiece, Digest>
         private let layer: Worker<TarPiece, LayerContents>?
         private var decompressor: Decompressor?
@@ -118,10 +115,9 @@ package final class LayerBuild: Sendable {
             self.limit = limit
             verifiesChecksums = verifyingChecksums
             let buffers = buffers
+            let share = share
             let layer = try writer.map { writer in
-                try Worker<TarPiece, LayerContents>(
-                    named: "layer", capacity: Self.waitingPieces, batch: Self.waitingPieces / 2
-                ) { pieces in
+                try Worker<TarPiece, LayerContents>(named: "layer", taking: share.channel()) { pieces in
                     while var piece = try pieces.receiveBlocking() {
                         try space?.spend(Int64(piece.count), on: "layer \(name)")
                         try unsafe piece.withBytes { try unsafe writer.consume($0) }
@@ -131,9 +127,7 @@ package final class LayerBuild: Sendable {
                 }
             }
             self.layer = layer
-            hash = try Worker(
-                named: "hash", capacity: Self.waitingPieces, batch: Self.waitingPieces / 2
-            ) { pieces in
+            hash = try Worker(named: "hash", taking: share.channel()) { pieces in
                 var hasher = DigestHasher()
                 while var piece = try pieces.receiveBlocking() {
                     unsafe piece.withBytes { unsafe hasher.update($0) }

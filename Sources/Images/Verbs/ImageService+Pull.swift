@@ -53,13 +53,17 @@ extension ImageService {
     ) async throws -> PullOutcome {
         let source = client.source(for: reference)
         let heading = reference.digest == nil ? reference.tag ?? "" : reference.description
-        if let digest = try await upToDate(reference, platform: platform) {
+        // A new store knows no name, and its database is made while the registry is asked.
+        let isNew = try metadata.isMissing
+        if !isNew, let digest = try await upToDate(reference, platform: platform) {
             progress(.line("\(heading): Pulling from \(reference.path)"))
             progress(.line("Digest: \(digest)"))
             progress(.line("Status: Image is up to date for \(reference.familiar)"))
             return .upToDate
         }
+        async let database: Void = isNew ? blocking { _ = try self.metadata.database() } : ()
         let target = try await PullTarget.resolve(reference, platform: platform, client: client, source: source)
+        try await database
         progress(.line("\(heading): Pulling from \(reference.path)"))
         if platform == nil, !Platform.current.accepts(target.config.value.platform) {
             progress(
