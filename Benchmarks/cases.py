@@ -16,6 +16,7 @@ ALL = ["alpine", "python", "manyfiles", "bigfile"]
 CASES = {
     "version": ("start-up of the program itself", ["alpine"], True),
     "pull": ("cold pull", ALL, True),
+    "unsynced": ("cold pull by strata with its syncs taken out, to compare with the floor, which has none", ["python", "manyfiles", "bigfile"], True),
     "disk": ("disk used after the pull", ALL, False),
     "inspect": ("image inspect", ["python"], False),
     "history": ("history", ["python"], False),
@@ -58,7 +59,7 @@ class Runner:
             if self.wants("pull", image) or any(
                     self.wants(case, image) for case in ("disk", "inspect", "history", "run", "tree", "save", "push", "rm", "load")):
                 self.in_turn(f"images: {image}", self.cycle, image)
-        for case in ("first", "last", "pair", "link"):
+        for case in ("unsynced", "first", "last", "pair", "link"):
             for image in self.options.image:
                 if self.wants(case, image):
                     self.in_turn(f"{case} {image}", getattr(self, f"case_{case}"), image)
@@ -197,6 +198,11 @@ class Runner:
         if engine.can("first") and image != "bigfile":
             name = f"{self.origin.address}/{image}:latest"
             self.results.add("first", image, engine.name, engine.run("first", name, until_output=True, settled=True))
+
+    def case_unsynced(self, engine, image):
+        if hasattr(engine, "unsynced"):
+            with engine.unsynced():
+                self.results.add("unsynced", image, engine.name, engine.run("pull", f"{self.origin.address}/{image}:latest"))
 
     def case_last(self, engine, image):
         if engine.can("pull"):

@@ -1,4 +1,5 @@
 """The tools that are compared, each with an empty store of its own. Here: what they share, and those that need no daemon."""
+import contextlib
 import os
 import pathlib
 import shlex
@@ -118,13 +119,23 @@ class Strata(Engine):
     def __init__(self, name, place, excluded, binary):
         super().__init__(name, place, excluded)
         self.binary = str(pathlib.Path(binary).resolve())
+        self.preloaded = {}
 
     def prefix(self):
         return [self.binary]
 
+    @contextlib.contextmanager
+    def unsynced(self):
+        """Within, no sync of the program reaches the disk: what they cost, measured apart."""
+        self.preloaded = {"LD_PRELOAD": "libeatmydata.so"}
+        try:
+            yield
+        finally:
+            self.preloaded = {}
+
     def environment(self):
         return {
-            **os.environ, "STRATA_ROOT": str(self.folder / "root"), "STRATA_RUN_DIR": str(self.folder / "run"),
+            **os.environ, **self.preloaded, "STRATA_ROOT": str(self.folder / "root"), "STRATA_RUN_DIR": str(self.folder / "run"),
             "CONTAINERS_REGISTRIES_CONF": str(self.place.registries_conf)}
 
     def remove(self, image):

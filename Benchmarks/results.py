@@ -118,7 +118,7 @@ def _row(case, tool, figures, own, floors):
     wall = f"{figures['wall'] * 1000:.1f} ms" if kind in DECIMALS else f"{figures['wall']:.3f} s"
     ratio = f"{figures['wall'] / own['wall']:.2f}" if own and own["wall"] else ""
     cpu = f"{figures['cpu'] / own['cpu']:.2f}" if own and own["cpu"] else ""
-    floor = f"{figures['wall'] / floors[image]['floor']:.2f}" if kind == "pull" and image in floors else ""
+    floor = f"{figures['wall'] / floors[image]['floor']:.2f}" if kind in ("pull", "unsynced") and image in floors else ""
     if kind == "disk":
         wall, ratio, cpu = "", f"{figures['written'] / own['written']:.2f}" if own and own["written"] else "", ""
     return (f"| {case} | {tool} | {wall} | {ratio} | {figures['cpu']:.3f} s | {cpu} | {figures['peak'] >> 20} |"
@@ -144,6 +144,9 @@ def _targets(table, floors):
         own = table.get(f"pull {image}", {}).get("strata")
         if own and image in floors:
             check(f"pull {image}, wall / floor", own["wall"] / floors[image]["floor"], 1.4, False)
+        apart = table.get(f"unsynced {image}", {}).get("strata")
+        if apart and image in floors:
+            check(f"pull {image} without its syncs, wall / floor", apart["wall"] / floors[image]["floor"], 1.4, False)
     engines = {"python": (4.5, 7), "manyfiles": (15, 15), "bigfile": (2.5, 5), "alpine": (2, 3)}
     for image, (others, podman) in engines.items():
         for tool in ("docker", "docker-containerd", "containerd", "podman"):
