@@ -169,7 +169,8 @@ class Podman(Peer):
 
     def reset(self):
         self.quietly(self.prefix() + ["rm", "-a", "-f", "-t", "0"], check=False)
-        self.quietly(self.prefix() + ["rmi", "-a", "-f"])
+        # A thousand images may take it minutes.
+        self.quietly(self.prefix() + ["rmi", "-a", "-f"], timeout=300)
 
     def version(self):
         return self.quietly(Peer.prefix(self) + ["podman", "--version"], check=False).strip()

@@ -79,7 +79,13 @@ def report(results, engines, notes):
     if results.failures or results.left_out:
         lines += ["", "## What did not run", ""]
         lines += [f"- {what}, {tool}: {' '.join(message.split())[:600]}" for what, tool, message in results.failures]
-        lines += [f"- {what}, {tool}: {why}" for what, tool, why in results.left_out]
+        tools = {}
+        for what, tool, why in results.left_out:
+            tools.setdefault((what, why), {}).setdefault(tool, 0)
+            tools[what, why][tool] += 1
+        lines += [
+            f"- {what}: {why} (rounds left out: {', '.join(f'{tool} {count}' for tool, count in by_tool.items())})"
+            for (what, why), by_tool in tools.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -27,14 +27,14 @@ package final class Channel<Element: Sendable>: Sendable {
         self.init(batch: min(max(batch, 1), capacity)) { capacity }
     }
 
-    /// - Parameter capacity: asked again for each element; never less than the batch.
+    /// - Parameter capacity: asked again for each element; no less than a batch has room.
     package init(batch: Int, capacity: @escaping @Sendable () -> Int) {
         room = capacity
-        self.batch = batch
+        self.batch = max(batch, 1)
         monitor = Monitor(State())
     }
 
-    private var capacity: Int { room() }
+    private var capacity: Int { max(room(), batch) }
 
     /// Hands an element over, waiting while the channel is full.
     ///

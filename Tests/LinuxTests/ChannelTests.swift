@@ -41,7 +41,7 @@ struct ChannelTests {
         let channel = Channel<Int>(batch: 8) {
             asked.withLock { asked in
                 asked += 1
-                return [8, 32, 12][asked / 7 % 3]
+                return [4, 32, 12][asked / 7 % 3]
             }
         }
         let receiver = try Worker<Int, [Int]>(named: "receiver", taking: channel) { channel in

@@ -60,15 +60,9 @@ extension Command {
         return found.sorted { $0.key < $1.key }.map { "\(escaped($0.key))=\(escaped($0.value))" }.joined(separator: ",")
     }
 
-    /// As in the query of an address.
+    /// As in the query of an address, where a space is a plus.
     private static func escaped(_ text: String) -> String {
-        text.utf8.map { byte in
-            let character = Character(Unicode.Scalar(byte))
-            if character.isASCII, character.isLetter || character.isNumber || "-_.~".contains(character) {
-                return String(character)
-            }
-            return byte == 0x20 ? "+" : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-        }.joined()
+        text.percentEncoded.split(separator: "%20", omittingEmptySubsequences: false).joined(separator: "+")
     }
 
     private static func moment(_ text: String, _ flag: String) throws -> Int64 {

@@ -22,8 +22,10 @@ package final class ImageStore: Sendable {
         self.isExpected = isExpected
     }
 
-    /// Whether there is no database yet, or no more.
-    var isMissing: Bool { get throws { try FileStatus.ifExists(path) == nil } }
+    /// Whether this is a store in which there never was anything.
+    var isNew: Bool { get throws { try isMissing && !isExpected() } }
+
+    private var isMissing: Bool { get throws { try FileStatus.ifExists(path) == nil } }
 
     /// The database, opened when it is first needed.
     ///

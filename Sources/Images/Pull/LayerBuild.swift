@@ -155,13 +155,18 @@ package final class LayerBuild: Sendable {
         private func inflate(_ chunk: [UInt8], _ decompressor: Decompressor) throws {
             if decompressor.compression == .none {
                 try decompressor.passThrough(chunk.count)
-                return try hash.sendBlocking(TarPiece(buffer: chunk, count: chunk.count))
+                // In pieces no larger than others: a chunk may be a mebibyte, and many may wait.
+                for start in stride(from: 0, to: chunk.count, by: Decompressor.bufferSize) {
+                    let end = min(start + Decompressor.bufferSize, chunk.count)
+                    try hash.sendBlocking(TarPiece(of: chunk, start..<end))
+                }
+                return
             }
             try unsafe chunk.withUnsafeBytes { bytes in
                 try unsafe decompressor.consume(bytes) { buffer, count in
                     var full = buffers.take()
                     swap(&full, &buffer)
-                    try hash.sendBlocking(TarPiece(buffer: full, count: count))
+                    try hash.sendBlocking(TarPiece(filled: full, count: count))
                 }
             }
         }

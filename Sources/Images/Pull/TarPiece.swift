@@ -3,13 +3,38 @@ import Synchronization
 
 /// Some bytes of a layer's tar, on their way through the stages of a `LayerBuild`.
 struct TarPiece: Sendable {
-    /// The first `count` bytes are the tar's.
-    var buffer: [UInt8]
-    var count: Int
+    private(set) var buffer: [UInt8]
+    private let bytes: Range<Int>
+    /// Whether the buffer is one of `TarBuffers`.
+    fileprivate let isReturned: Bool
+
+    /// The first bytes of a buffer of `TarBuffers`.
+    init(filled buffer: [UInt8], count: Int) {
+        self.buffer = buffer
+        bytes = 0..<count
+        isReturned = true
+    }
+
+    /// Some bytes of what is not ours to reuse; pieces of one array share it.
+    init(of buffer: [UInt8], _ bytes: Range<Int>) {
+        self.buffer = buffer
+        self.bytes = bytes
+        isReturned = false
+    }
+
+    /// How many bytes of the tar these are.
+    var count: Int { bytes.count }
 
     /// Lends the tar's bytes.
     func withBytes(_ body: (UnsafeRawBufferPointer) throws -> Void) rethrows {
-        try unsafe buffer.withUnsafeBytes { try unsafe body(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        try unsafe buffer.withUnsafeBytes { try unsafe body(UnsafeRawBufferPointer(rebasing: $0[bytes])) }
+    }
+
+    /// Lets the buffer go: nobody else may hold it, or who writes to it next would copy it.
+    fileprivate mutating func giveUpBuffer() -> [UInt8] {
+        var given: [UInt8] = []
+        swap(&given, &buffer)
+        return given
     }
 }
 
@@ -22,19 +47,18 @@ final class TarBuffers: Sendable {
 
     func take() -> [UInt8] { free.withLock { $0.popLast() } ?? [UInt8](repeating: 0, count: size) }
 
-    /// Takes a piece's buffer back; one of another size is let go.
+    /// Takes a piece's buffer back, where it came from here.
     func take(from piece: inout TarPiece) {
-        var buffer: [UInt8] = []
-        // Nobody else may hold the buffer, or who writes to it next would copy it.
-        swap(&buffer, &piece.buffer)
-        if buffer.count == size { free.withLock { $0.append(buffer) } }
+        if !piece.isReturned { return }
+        let buffer = piece.giveUpBuffer()
+        free.withLock { $0.append(buffer) }
     }
 }
 
-/// A layer's share of the pieces that may wait between threads, of all layers that are made at the time.
+/// How many pieces may wait between two threads of a layer, by how many layers are made at the time.
 ///
 /// A layer that is made alone needs many, for else a thread sleeps while the one before it has no core, and a core is idle
-/// (a tenth of the time with 8). Layers that are made side by side fill each other's gaps, and memory is bounded.
+/// (a tenth of the time with 8). Layers that are made side by side fill each other's gaps.
 final class PieceShare: Sendable {
     private static let underway = Atomic<Int>(0)
     private static let most = 32
@@ -48,6 +72,9 @@ final class PieceShare: Sendable {
 
     /// A way between two threads of the layer.
     func channel() -> Channel<TarPiece> {
-        Channel(batch: Self.batch) { max(Self.least, Self.most / max(Self.underway.load(ordering: .relaxed), 1)) }
+        // The closure holds the share as long as there is a way.
+        Channel(batch: Self.batch) { self.room }
     }
+
+    private var room: Int { max(Self.least, Self.most / max(Self.underway.load(ordering: .relaxed), 1)) }
 }

@@ -54,7 +54,7 @@ extension ImageService {
         let source = client.source(for: reference)
         let heading = reference.digest == nil ? reference.tag ?? "" : reference.description
         // A new store knows no name, and its database is made while the registry is asked.
-        let isNew = try metadata.isMissing
+        let isNew = try metadata.isNew
         if !isNew, let digest = try await upToDate(reference, platform: platform) {
             progress(.line("\(heading): Pulling from \(reference.path)"))
             progress(.line("Digest: \(digest)"))

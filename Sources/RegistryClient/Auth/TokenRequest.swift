@@ -62,7 +62,7 @@ struct TokenRequest: Sendable {
         if case .identityToken(let token)? = credential {
             items += [("client_id", Self.clientID), ("grant_type", "refresh_token"), ("refresh_token", token.reveal())]
             if !scopes.isEmpty { items.append(("scope", scopes.joined(separator: " "))) }
-            let form = items.map { "\(WebAddress.encode($0.0))=\(WebAddress.encode($0.1))" }.joined(separator: "&")
+            let form = items.map { "\($0.0.percentEncoded)=\($0.1.percentEncoded)" }.joined(separator: "&")
             return Transport.Request(
                 method: .POST, address: server.realm, headers: ["Content-Type": "application/x-www-form-urlencoded"],
                 body: .bytes(ByteBuffer(string: form)))

@@ -1,3 +1,5 @@
+import OCI
+
 /// An http or https URL, strictly parsed: no user information, no fragment, a host of plain characters only, so that no
 /// two parsers can disagree about where a request (and its credentials) goes.
 struct WebAddress: Hashable, Sendable, CustomStringConvertible {
@@ -66,7 +68,7 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// The same address with more query items, percent-encoded.
     func adding(_ items: [(String, String)]) -> WebAddress {
-        let added = items.map { "\(Self.encode($0.0))=\(Self.encode($0.1))" }
+        let added = items.map { "\($0.0.percentEncoded)=\($0.1.percentEncoded)" }
         return WebAddress(
             origin: origin, path: path,
             query: ((query.map { $0.isEmpty ? [] : [$0] } ?? []) + added).joined(separator: "&"))
@@ -78,20 +80,6 @@ struct WebAddress: Hashable, Sendable, CustomStringConvertible {
     var redacted: String {
         let shown = path.utf8.count > 512 ? "\(path.prefix(512))…" : path
         return "\(origin.scheme.rawValue)://\(origin.authority)\(shown)\(query == nil ? "" : "?…")"
-    }
-
-    /// Percent-encodes everything but RFC 3986's unreserved characters.
-    static func encode(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var result: [UInt8] = []
-        for byte in text.utf8 {
-            if isAlphanumeric(byte) || "-._~".utf8.contains(byte) {
-                result.append(byte)
-            } else {
-                result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: result, as: UTF8.self)
     }
 
     /// Parses `host[:port]`.

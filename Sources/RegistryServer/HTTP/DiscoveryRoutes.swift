@@ -77,8 +77,8 @@ struct DiscoveryRoutes {
             body: try JSONText.bytes(Index(manifests: page)), type: MediaType.ociIndex.rawValue)
         if type != nil { reply = reply.with(.ociFiltersApplied, "artifactType") }
         if found.count > limit, let last = page.last {
-            let filter = type.map { "&artifactType=\(RequestTarget.encode($0))" } ?? ""
-            let next = "n=\(limit)&last=\(RequestTarget.encode(last.digest.description))"
+            let filter = type.map { "&artifactType=\($0.percentEncoded)" } ?? ""
+            let next = "n=\(limit)&last=\(last.digest.description.percentEncoded)"
             reply = reply.with(.link, "</v2/\(name)/referrers/\(subject)?\(next)\(filter)>; rel=\"next\"")
         }
         return reply
@@ -89,6 +89,6 @@ extension Reply {
     /// Adds the address of the next page (RFC 8288), where there is one.
     fileprivate func linking(to path: String, _ count: Int, after last: String?) -> Reply {
         guard let last else { return self }
-        return with(.link, "<\(path)?n=\(count)&last=\(RequestTarget.encode(last))>; rel=\"next\"")
+        return with(.link, "<\(path)?n=\(count)&last=\(last.percentEncoded)>; rel=\"next\"")
     }
 }

@@ -20,7 +20,7 @@ struct AdminPage: Sendable {
         var forms: [Form] = []
     }
 
-    enum Cell: Sendable, ExpressibleByStringLiteral {
+    enum Cell: Sendable {
         case text(String)
         case code(String)
         case badges([(Phrase, HTML.Tone)])
@@ -30,8 +30,6 @@ struct AdminPage: Sendable {
         case repository(String)
         /// A form whose fields show what is, and change it.
         case form(Form)
-
-        init(stringLiteral text: String) { self = .text(text) }
     }
 
     struct Form: Sendable {

@@ -1,3 +1,5 @@
+import OCI
+
 /// A piece of a page. Text is escaped when it becomes a piece, so what users name things can never become markup.
 ///
 ///     let row: HTML = .element("tr", [.text("class", "tag")], [.cell(tag.name)])
@@ -80,22 +82,9 @@ package struct HTML: Sendable, Hashable, CustomStringConvertible {
     /// A path of this site with a query.
     package static func address(_ path: [String], _ query: [(String, String)] = []) -> String {
         // An empty component first would make `//host`, which a browser takes for another site.
-        let joined = "/" + path.filter { !$0.isEmpty }.map(percentEncoded).joined(separator: "/")
+        let joined = "/" + path.filter { !$0.isEmpty }.map(\.percentEncoded).joined(separator: "/")
         if query.isEmpty { return joined }
-        return joined + "?" + query.map { "\(percentEncoded($0.0))=\(percentEncoded($0.1))" }.joined(separator: "&")
-    }
-
-    /// RFC 3986 unreserved characters stay, all else is percent-encoded; slashes inside a component too.
-    static func percentEncoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var result: [UInt8] = []
-        for byte in text.utf8 {
-            let isUnreserved =
-                (65...90).contains(byte) || (97...122).contains(byte) || (48...57).contains(byte)
-                || "-._~".utf8.contains(byte)
-            result += isUnreserved ? [byte] : [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-        return String(decoding: result, as: UTF8.self)
+        return joined + "?" + query.map { "\($0.0.percentEncoded)=\($0.1.percentEncoded)" }.joined(separator: "&")
     }
 }
 
@@ -106,11 +95,7 @@ extension HTML: ExpressibleByStringLiteral {
 // The elements that pages are made of, so that their code reads as what is seen.
 extension HTML {
     package static func heading(_ level: Int, _ text: String) -> HTML {
-        switch level {
-        case 1: element("h1", [], [.text(text)])
-        case 2: element("h2", [], [.text(text)])
-        default: element("h3", [], [.text(text)])
-        }
+        element(level == 2 ? "h2" : "h3", [], [.text(text)])
     }
 
     package static func paragraph(_ content: [HTML]) -> HTML { element("p", [], content) }
@@ -120,11 +105,6 @@ extension HTML {
     /// A link inside the registry.
     package static func anchor(_ text: String, path: [String], query: [(String, String)] = []) -> HTML {
         element("a", [.link(path: path, query: query)], [.text(text)])
-    }
-
-    /// A time that a machine can read too; `shown` is what people see.
-    package static func time(_ shown: String, machine: String) -> HTML {
-        element("time", [.text("datetime", machine)], [.text(shown)])
     }
 
     /// A table that a screen reader can find its way in. On a narrow screen each row becomes a card, its cells under the

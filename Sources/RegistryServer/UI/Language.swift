@@ -43,14 +43,6 @@ package enum Language: String, Sendable, CaseIterable {
         return self(Phrase("\(count) \(unit.english)\(count == 1 ? "" : "s") ago", "\(count) \(unit.chinese)前"))
     }
 
-    /// A count with what is counted.
-    package func count(_ number: Int, _ one: Phrase, _ many: Phrase) -> String {
-        switch self {
-        case .english: "\(number) \(number == 1 ? one.english : many.english)"
-        case .chinese: "\(number) \(many.chinese)"
-        }
-    }
-
     /// A word or sentence in this language.
     package func callAsFunction(_ phrase: Phrase) -> String {
         switch self {

@@ -103,8 +103,8 @@ import Testing
         let listed = try strata.run("images")
         #expect(listed.status == 1)
         #expect(listed.errorOutput.contains("is missing") && listed.errorOutput.contains("system check --repair"))
-        // A pull takes no full store for a new one.
-        let again = try strata.run("pull", "\(alpine):3.15")
+        // A pull takes no full store for a new one, and says so before it asks anybody.
+        let again = try strata.run("pull", "localhost:1/none")
         #expect(again.status == 1 && again.errorOutput.contains("is missing"), "\(again)")
         #expect(try FileStatus.ifExists("\(strata.root)/strata.db") == nil)
         try expectMended(strata, "rebuilt from the images in the store")

@@ -19,8 +19,6 @@ final class CrashLedger: Sendable {
 
     private struct State {
         var images: [String: Image] = [:]
-        /// Deletes that were sent and perhaps not answered: such a tag may be there or not.
-        var doubtful: Set<String> = []
         var deleted: Set<String> = []
         var uploads: [Upload] = []
         var counts: [String: Int] = [:]
@@ -40,14 +38,12 @@ final class CrashLedger: Sendable {
         state.withLock { state in
             guard let image = state.images.values.first else { return nil }
             state.images[image.tag] = nil
-            state.doubtful.insert(image.tag)
             return image
         }
     }
 
     func deleted(_ tag: String) {
         state.withLock { state in
-            state.doubtful.remove(tag)
             state.deleted.insert(tag)
             state.counts["deletes", default: 0] += 1
         }
