@@ -1,5 +1,4 @@
 """The tools that are compared, each with an empty store of its own. Here: what they share, and those that need no daemon."""
-import contextlib
 import os
 import pathlib
 import shlex
@@ -114,28 +113,23 @@ class Engine:
 class Strata(Engine):
     syncs = True
     # What it removes stays for a day, for undo: with `--now` it frees the space at once, as the peers do.
-    verbs = {**DOCKERISH, "prune": ["image", "prune", "-a", "-f", "--now"]}
+    verbs = {**DOCKERISH, "prune": ["image", "prune", "-a", "-f", "--now"], "unsynced": DOCKERISH["pull"]}
 
     def __init__(self, name, place, excluded, binary):
         super().__init__(name, place, excluded)
         self.binary = str(pathlib.Path(binary).resolve())
-        self.preloaded = {}
 
     def prefix(self):
         return [self.binary]
 
-    @contextlib.contextmanager
-    def unsynced(self):
-        """Within, no sync of the program reaches the disk: what they cost, measured apart."""
-        self.preloaded = {"LD_PRELOAD": "libeatmydata.so"}
-        try:
-            yield
-        finally:
-            self.preloaded = {}
+    def arguments(self, verb, image="", file=""):
+        # No sync of the program reaches the disk: what they cost, measured apart.
+        preload = ["env", "LD_PRELOAD=libeatmydata.so"] if verb == "unsynced" else []
+        return preload + super().arguments(verb, image, file)
 
     def environment(self):
         return {
-            **os.environ, **self.preloaded, "STRATA_ROOT": str(self.folder / "root"), "STRATA_RUN_DIR": str(self.folder / "run"),
+            **os.environ, "STRATA_ROOT": str(self.folder / "root"), "STRATA_RUN_DIR": str(self.folder / "run"),
             "CONTAINERS_REGISTRIES_CONF": str(self.place.registries_conf)}
 
     def remove(self, image):

@@ -1,4 +1,5 @@
 """The samples of a run, and what went wrong; writes the table and the JSON."""
+import collections
 import json
 import statistics
 
@@ -79,13 +80,8 @@ def report(results, engines, notes):
     if results.failures or results.left_out:
         lines += ["", "## What did not run", ""]
         lines += [f"- {what}, {tool}: {' '.join(message.split())[:600]}" for what, tool, message in results.failures]
-        tools = {}
-        for what, tool, why in results.left_out:
-            tools.setdefault((what, why), {}).setdefault(tool, 0)
-            tools[what, why][tool] += 1
-        lines += [
-            f"- {what}: {why} (rounds left out: {', '.join(f'{tool} {count}' for tool, count in by_tool.items())})"
-            for (what, why), by_tool in tools.items()]
+        rounds = collections.Counter(results.left_out)
+        lines += [f"- {what}, {tool}: {why}" + (f" (in {count} rounds)" if count > 1 else "") for (what, tool, why), count in rounds.items()]
     return "\n".join(lines) + "\n"
 
 

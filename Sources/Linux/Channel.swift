@@ -17,17 +17,14 @@ package final class Channel<Element: Sendable>: Sendable {
     private let batch: Int
     private let monitor: Monitor<State>
 
+    /// - Parameter capacity: how many elements may wait; at least 1.
+    package convenience init(capacity: Int) { self.init(batch: 1) { capacity } }
+
     /// - Parameters:
-    ///   - capacity: how many elements may wait; at least 1.
     ///   - batch: a thread that sleeps is woken when so many elements wait, or so many have room. Each wake-up costs a
     ///     switch of threads; who gets several at once goes on longer. Only where nobody waits for what becomes of one
     ///     element before more of them come, or the end.
-    package convenience init(capacity: Int, batch: Int = 1) {
-        let capacity = max(capacity, 1)
-        self.init(batch: min(max(batch, 1), capacity)) { capacity }
-    }
-
-    /// - Parameter capacity: asked again for each element; no less than a batch has room.
+    ///   - capacity: how many elements may wait, at least a batch; asked again for each.
     package init(batch: Int, capacity: @escaping @Sendable () -> Int) {
         room = capacity
         self.batch = max(batch, 1)

@@ -7,14 +7,12 @@ package final class Worker<Element: Sendable, Value: Sendable>: Sendable {
 
     /// - Parameters:
     ///   - capacity: how many elements may wait.
-    ///   - batch: the thread is woken when so many wait, and who hands over when so many have room.
     ///   - body: receives until the elements end; what it throws is thrown to whoever sends or waits for the value.
     /// - Throws: where the system has no more threads.
     package convenience init(
-        named name: String, capacity: Int, batch: Int = 1,
-        _ body: @escaping @Sendable (Channel<Element>) throws -> Value
+        named name: String, capacity: Int, _ body: @escaping @Sendable (Channel<Element>) throws -> Value
     ) throws(SystemError) {
-        try self.init(named: name, taking: Channel(capacity: capacity, batch: batch), body)
+        try self.init(named: name, taking: Channel(capacity: capacity), body)
     }
 
     /// - Parameter elements: the way to this worker, of no other use.

@@ -22,17 +22,22 @@ struct ChannelTests {
 
     @Test(arguments: [(1, 1), (8, 4), (8, 8), (2, 9)])
     func elementsArriveInOrderBetweenThreads(capacity: Int, batch: Int) async throws {
-        let receiver = try Worker<Int, [Int]>(named: "receiver", capacity: capacity, batch: batch) { channel in
+        // Ends with less than a batch: its end wakes who sleeps.
+        #expect(try await passed(1001, through: Channel(batch: batch) { capacity }) == Array(0..<1001))
+    }
+
+    /// Hands numbers from one thread to another.
+    private func passed(_ count: Int, through channel: Channel<Int>) async throws -> [Int] {
+        let receiver = try Worker<Int, [Int]>(named: "receiver", taking: channel) { channel in
             var received: [Int] = []
             while let number = try channel.receiveBlocking() { received.append(number) }
             return received
         }
         try await onThread(named: "sender") {
-            // Ends with less than a batch: its end wakes who sleeps.
-            for number in 0..<1001 { try receiver.sendBlocking(number) }
+            for number in 0..<count { try receiver.sendBlocking(number) }
             receiver.end()
         }
-        #expect(try await receiver.value() == Array(0..<1001))
+        return try await receiver.value()
     }
 
     /// Whoever sleeps when the room changes is woken all the same.
@@ -44,20 +49,11 @@ struct ChannelTests {
                 return [4, 32, 12][asked / 7 % 3]
             }
         }
-        let receiver = try Worker<Int, [Int]>(named: "receiver", taking: channel) { channel in
-            var received: [Int] = []
-            while let number = try channel.receiveBlocking() { received.append(number) }
-            return received
-        }
-        try await onThread(named: "sender") {
-            for number in 0..<5001 { try receiver.sendBlocking(number) }
-            receiver.end()
-        }
-        #expect(try await receiver.value() == Array(0..<5001))
+        #expect(try await passed(5001, through: channel) == Array(0..<5001))
     }
 
     @Test func aThreadThatWaitsForABatchIsWokenByAFailure() async throws {
-        let channel = Channel<Int>(capacity: 8, batch: 4)
+        let channel = Channel<Int>(batch: 4) { 8 }
         let end = Channel<Void>(capacity: 1)
         try startThread(named: "receiver") {
             do { while try channel.receiveBlocking() != nil {} } catch { end.fail(error) }

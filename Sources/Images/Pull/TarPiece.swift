@@ -3,7 +3,7 @@ import Synchronization
 
 /// Some bytes of a layer's tar, on their way through the stages of a `LayerBuild`.
 struct TarPiece: Sendable {
-    private(set) var buffer: [UInt8]
+    private var buffer: [UInt8]
     private let bytes: Range<Int>
     /// Whether the buffer is one of `TarBuffers`.
     fileprivate let isReturned: Bool
