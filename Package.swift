@@ -101,7 +101,12 @@ let tests: [String: [Target.Dependency]] = [
     "SQLTests": ["SQL"],
     "ImagesTests": ["Images", "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "SQL"],
     "ContainersTests": ["Containers", "OCI", "Archive", "Linux", "Snapshots"],
-    "RegistryServerTests": ["RegistryServer", "OCI", "Linux", "Content", "SQL", "RegistryClient"],
+    "RegistryServerTests": [
+        "RegistryServer", "OCI", "Linux", "Content", "SQL", "RegistryClient",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+    ],
     "CommandsTests": ["Commands", "OCI", "Images", "Containers"],
     "EndToEndTests": ["strata", "OCI", "Archive", "Linux", "Content", "Snapshots", "RegistryClient", "Images"],
 ]

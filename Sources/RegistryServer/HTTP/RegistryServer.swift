@@ -63,8 +63,8 @@ package final class RegistryServer: Sendable {
                 ?? TokenService(AccessControl(registry.database, mode: .none, now: registry.now), TokenSigner()),
             limits: options.limits, externalAddress: options.externalAddress, sendsFiles: options.tls == nil,
             mirrors: options.mirrors, trustedProxies: options.trustedProxies, logger: logger)
-        var configuration = HTTP1Channel.Configuration(
-            idleTimeout: .nanoseconds(options.limits.idleTime.nanoseconds))
+        // Silence is `RequestClock`'s: Hummingbird also counts it while the server takes nothing.
+        var configuration = HTTP1Channel.Configuration()
         configuration.httpDecoder = .init(
             maxHeaderFieldSize: 32 << 10, maxHeaderListSize: 64 << 10, maxHeaderFieldCount: 200)
         let http = HTTP1Channel(
@@ -165,7 +165,9 @@ private struct TunedChannel: ServerChildChannel {
             .flatMap { base.setup(channel: channel, logger: logger) }
             .flatMapThrowing { value in
                 try PartSender.add(to: channel)
-                try RequestClock.add(to: channel, limit: .nanoseconds(limits.requestTime.nanoseconds))
+                try RequestClock.add(
+                    to: channel, requestTime: .nanoseconds(limits.requestTime.nanoseconds),
+                    idleTime: .nanoseconds(limits.idleTime.nanoseconds))
                 return value
             }
     }

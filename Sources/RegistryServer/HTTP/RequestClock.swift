@@ -2,35 +2,62 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// Cuts off a request that takes longer than any honest one, whichever side is slow. One timer a connection, set again only
-/// when it runs out: a request costs two readings of the clock.
+/// Cuts off who keeps a connection without using it: a request that takes longer than any honest one, whichever side is slow,
+/// and a client that is silent while the server waits for it. A client that waits for the server, whose disk may be busy, is
+/// not silent. One timer a connection, set again only when it runs out: a request costs a few readings of the clock.
 final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
     typealias OutboundIn = HTTPServerResponsePart
     typealias OutboundOut = HTTPServerResponsePart
 
-    private let limit: TimeAmount
+    private let requestTime: TimeAmount
+    private let idleTime: TimeAmount
     /// Requests that were read and not answered; more than one where the client sends ahead.
     private var underWay = 0
+    /// Whether the end of the last of them is still to come.
+    private var isWithinRequest = false
     /// When the one that is being answered began.
     private var began = NIODeadline.distantPast
+    /// Since when the server asks for something, a part of a request at least; nil while it does not.
+    private var asksSince: NIODeadline?
     private var timer: Scheduled<Void>?
 
-    init(limit: TimeAmount) { self.limit = limit }
+    /// - Parameters:
+    ///   - requestTime: how long one request may take.
+    ///   - idleTime: how long the server waits for a head, or within a body for more of it.
+    init(requestTime: TimeAmount, idleTime: TimeAmount) {
+        self.requestTime = requestTime
+        self.idleTime = idleTime
+    }
 
     /// Puts a clock into a channel that speaks HTTP/1. Call it on the channel's event loop.
-    static func add(to channel: any NIOCore.Channel, limit: TimeAmount) throws {
+    static func add(to channel: any NIOCore.Channel, requestTime: TimeAmount, idleTime: TimeAmount) throws {
         let pipeline = channel.pipeline.syncOperations
         let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
-        try pipeline.addHandler(RequestClock(limit: limit), position: .after(decoder))
+        try pipeline.addHandler(
+            RequestClock(requestTime: requestTime, idleTime: idleTime), position: .after(decoder))
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        asksSince = context.eventLoop.now
+        watch(context)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if asksSince == nil { asksSince = context.eventLoop.now }
+        context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .head = unwrapInboundIn(data) {
-            if underWay == 0 { began = .now() }
+        asksSince = nil
+        switch unwrapInboundIn(data) {
+        case .head:
+            if underWay == 0 { began = context.eventLoop.now }
             underWay += 1
-            if timer == nil { schedule(began + limit, context) }
+            isWithinRequest = true
+        case .body: break
+        case .end: isWithinRequest = false
         }
         context.fireChannelRead(data)
     }
@@ -38,7 +65,9 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if case .end = unwrapOutboundIn(data) {
             underWay -= 1
-            began = .now()
+            began = context.eventLoop.now
+            // The next request is waited for from now on, however long this one took.
+            if asksSince != nil { asksSince = began }
         }
         context.write(data, promise: promise)
     }
@@ -48,14 +77,15 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
         timer = nil
     }
 
-    private func schedule(_ deadline: NIODeadline, _ context: ChannelHandlerContext) {
-        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [self] in
-            timer = nil
-            // Nothing to watch: the next head sets a timer.
-            if underWay == 0 { return }
-            if began + limit <= .now() { return context.close(promise: nil) }
-            schedule(began + limit, context)
-        }
+    /// Closes the connection where a limit is reached; looks again when the next one may be.
+    private func watch(_ context: ChannelHandlerContext) {
+        let now = context.eventLoop.now
+        // Whatever begins after now can be due no earlier than this.
+        var next = now + min(idleTime, requestTime)
+        if underWay > 0 { next = min(next, began + requestTime) }
+        if underWay == 0 || isWithinRequest, let asksSince { next = min(next, asksSince + idleTime) }
+        if next <= now { return context.close(promise: nil) }
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: next) { [self] in watch(context) }
     }
 }
 

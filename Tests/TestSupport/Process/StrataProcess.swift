@@ -210,20 +210,3 @@ package final class RunningProcess: Sendable {
         (try? runShell("cat '\(files.path)/\(name)'")) ?? ""
     }
 }
-
-/// A TCP port of the loopback address that was free a moment ago.
-package func freePort() throws -> Int {
-    let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(socket) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let bound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-        unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-            unsafe bind(socket, generic, length) == 0 && getsockname(socket, generic, &length) == 0
-        }
-    }
-    guard bound else { throw StrataProcess.Failure(description: "no free port: error \(errno)") }
-    return Int(UInt16(bigEndian: address.sin_port))
-}
