@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -136,7 +137,7 @@ int clinux_terminal_size(int fd, int *columns, int *rows) {
     return 0;
 }
 
-int clinux_spawn_thread(const char *name, void *(*function)(void *), void *argument) {
+int clinux_spawn_thread(void *(*function)(void *), void *argument) {
     pthread_attr_t attributes;
     pthread_t thread;
     pthread_attr_init(&attributes);
@@ -144,6 +145,7 @@ int clinux_spawn_thread(const char *name, void *(*function)(void *), void *argum
     pthread_attr_setstacksize(&attributes, 1 << 20);
     int error = pthread_create(&thread, &attributes, function, argument);
     pthread_attr_destroy(&attributes);
-    if (error == 0 && name) pthread_setname_np(thread, name);
     return -error;
 }
+
+void clinux_name_thread(const char *name) { prctl(PR_SET_NAME, name); }

@@ -5,7 +5,7 @@ import Synchronization
 /// Runs blocking work on a thread of its own, never on the cooperative pool, which is as wide as the cores.
 ///
 /// - Parameters:
-///   - name: shown by `top -H`; at most 15 bytes.
+///   - name: shown by `top -H`, 15 bytes of it.
 ///   - body: the work.
 package func onThread<Value: Sendable>(
     named name: String, _ body: @escaping @Sendable () throws -> Value
@@ -25,14 +25,14 @@ package func shareFreedMemory() { clinux_limit_arenas(2) }
 ///
 /// - Throws: where the system has no more threads; the body did not run then.
 package func startThread(named name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
-    let box = unsafe Unmanaged.passRetained(ThreadBody(body))
+    let box = unsafe Unmanaged.passRetained(ThreadBody(name, body))
     let function: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { argument in
         if let argument = unsafe argument {
             unsafe Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
         }
         return nil
     }
-    let result = unsafe clinux_spawn_thread(String(name.prefix(15)), function, box.toOpaque())
+    let result = unsafe clinux_spawn_thread(function, box.toOpaque())
     if result != 0 { unsafe box.release() }
     try check(result, "start", "thread \(name)")
 }
@@ -62,6 +62,17 @@ package final class BackgroundWork<Value: Sendable>: Sendable {
 }
 
 private final class ThreadBody: Sendable {
-    let run: @Sendable () -> Void
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    private let name: String
+    private let body: @Sendable () -> Void
+
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        self.name = name
+        self.body = body
+    }
+
+    func run() {
+        // Here, not by whoever started it: a detached thread may be gone before its starter looks at it again.
+        unsafe clinux_name_thread(name)
+        body()
+    }
 }

@@ -2,7 +2,8 @@ import OCI
 
 /// A client of OCI registries (distribution-spec v1.1): pull, push, tags, login.
 ///
-/// One client serves any number of registries and tasks. `shutdown()` must be called before it is dropped.
+/// One client serves any number of registries and tasks. Call `shutdown()` at the end: a client that is dropped closes its
+/// connections later.
 public final class RegistryClient: Sendable {
     let requester: Requester
     let configuration: RegistryConfiguration

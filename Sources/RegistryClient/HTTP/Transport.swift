@@ -40,6 +40,12 @@ final class Transport: Sendable {
         proxies = ProxyRules(configuration.proxies)
     }
 
+    deinit {
+        // Whoever failed halfway may have dropped it without an end; AsyncHTTPClient takes that for a fault of the program.
+        let made = clients.withLock { $0.map { Array($0.values) } ?? [] }
+        if !made.isEmpty { Task { for client in made { try? await client.shutdown() } } }
+    }
+
     func shutdown() async {
         let made = clients.withLock { clients in
             defer { clients = nil }

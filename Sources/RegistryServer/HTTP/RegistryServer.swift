@@ -133,9 +133,11 @@ package final class RegistryServer: Sendable {
             // A client that takes nothing any more would otherwise hold a transfer that cannot be cancelled.
             connections.cut()
         }
-        try await service.shutdownGracefully()
+        defer { deadline.cancel() }
+        do { try await service.shutdownGracefully() } catch ChannelError.alreadyClosed {
+            // The deadline came first.
+        }
         _ = await running.result
-        deadline.cancel()
     }
 }
 
