@@ -14,8 +14,9 @@
 @safe public final class Decompressor {
     /// The largest window of a zstd frame.
     public static let maximumWindow = 128 << 20
-    /// The most bytes that `output` gets at once of a compressed stream.
-    public static let bufferSize = 128 << 10
+    /// The most bytes that `output` gets at once of a compressed stream. Each call of isa-l copies its window twice, out of
+    /// its own buffer and into it: with 128 KiB at once that was half of all bytes.
+    public static let bufferSize = 512 << 10
 
     /// How the input is compressed.
     public let compression: Compression
@@ -41,7 +42,12 @@
             case .gzip: GzipInflater(verifyingChecksums: verifyingChecksums)
             case .zstd: ZstdInflater()
             }
-        buffer = [UInt8](repeating: 0, count: compression == .none ? 0 : Decompressor.bufferSize)
+        buffer = compression == .none ? [] : Decompressor.makeBuffer()
+    }
+
+    /// A buffer of `bufferSize` for `exchanging`. It is not cleared: a small layer never touches most of its pages.
+    public static func makeBuffer() -> [UInt8] {
+        unsafe [UInt8](unsafeUninitializedCapacity: bufferSize) { $1 = bufferSize }
     }
 
     /// Takes the next bytes, any number of them, and gives out what they unpack to.

@@ -101,7 +101,7 @@ package final class LayerBuild: Sendable {
     private struct Work {
         private let limit: Int64
         private let verifiesChecksums: Bool
-        private let buffers = TarBuffers(size: Decompressor.bufferSize)
+        private let buffers = TarBuffers()
         private let share = PieceShare()
         private let hash: Worker<TarPiece, Digest>
         private let layer: Worker<TarPiece, LayerContents>?

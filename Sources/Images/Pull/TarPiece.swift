@@ -1,3 +1,4 @@
+import Archive
 import Linux
 import Synchronization
 
@@ -38,14 +39,11 @@ struct TarPiece: Sendable {
     }
 }
 
-/// Buffers that go round instead of being made for every piece.
+/// Buffers of a `Decompressor` that go round instead of being made for every piece.
 final class TarBuffers: Sendable {
-    private let size: Int
     private let free = Mutex<[[UInt8]]>([])
 
-    init(size: Int) { self.size = size }
-
-    func take() -> [UInt8] { free.withLock { $0.popLast() } ?? [UInt8](repeating: 0, count: size) }
+    func take() -> [UInt8] { free.withLock { $0.popLast() } ?? Decompressor.makeBuffer() }
 
     /// Takes a piece's buffer back, where it came from here.
     func take(from piece: inout TarPiece) {
@@ -57,14 +55,14 @@ final class TarBuffers: Sendable {
 
 /// How many pieces may wait between two threads of a layer, by how many layers are made at the time.
 ///
-/// A layer that is made alone needs many, for else a thread sleeps while the one before it has no core, and a core is idle
-/// (a tenth of the time with 8). Layers that are made side by side fill each other's gaps.
+/// A layer that is made alone needs 4 MiB of them, for else a thread sleeps while the one before it has no core, and a core is
+/// idle (a tenth of the time with 1 MiB). Layers that are made side by side fill each other's gaps.
 final class PieceShare: Sendable {
     private static let underway = Atomic<Int>(0)
-    private static let most = 32
-    private static let least = 12
-    /// Handed over one by one they made three times as many switches of threads.
-    private static let batch = 8
+    private static let most = 8
+    private static let least = 2
+    /// Handed over one by one they made more switches of threads.
+    private static let batch = 2
 
     init() { Self.underway.add(1, ordering: .relaxed) }
 
