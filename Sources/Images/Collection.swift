@@ -24,7 +24,7 @@ extension ImageService {
             try blobs.withCollection { held in
                 // Looked at after the leases: who makes a container lets go of its image only when that is there.
                 let inUse = held.union(try imageUsers().map(\.imageID))
-                let needs = try metadata.write { connection in
+                let (needs, indexes) = try metadata.write { connection in
                     try Self.forget(reach, inUse: inUse, at: now(), connection)
                     return try Self.needs(at: now(), connection)
                 }
@@ -32,8 +32,9 @@ extension ImageService {
                 try publishIndex()
                 Failpoint.reach("collect")
                 var freed: Int64 = 0
-                for (digest, size) in try blobs.digests()
-                where !needs.blobs.contains(digest) && !held.contains(digest) {
+                let spare = try blobs.digests().filter { !needs.blobs.contains($0.0) && !held.contains($0.0) }
+                let nested = try nestedIndexes(of: indexes, among: spare)
+                for (digest, size) in spare where !nested.contains(digest) {
                     try blobs.remove(digest)
                     freed += size
                 }
@@ -82,17 +83,27 @@ extension ImageService {
         try connection.execute("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM image_layers)")
     }
 
-    /// What must stay.
-    private static func needs(at now: Int64, _ connection: any SQLConnection) throws -> ByteLedger.Needs {
-        let ledger = ByteLedger(try ImageStore.images(.all, .full, connection))
-        var blobs = ledger.neededBlobs
-        // Indexes that a name meant, as long as undo may let it mean them again.
+    /// What must stay, and the indexes that names mean or may mean again, below which others may be.
+    private static func needs(
+        at now: Int64, _ connection: any SQLConnection
+    ) throws -> (needs: ByteLedger.Needs, indexes: [Descriptor]) {
+        let images = try ImageStore.images(.all, .full, connection)
+        let ledger = ByteLedger(images)
+        var targets = images.flatMap(\.references).map(\.target)
+        // What a name meant, as long as undo may let it mean that again.
         try connection.query(
             """
-            SELECT before_target FROM step_refs JOIN steps ON steps.id = step
+            SELECT before_target, before_type, before_size FROM step_refs JOIN steps ON steps.id = step
             WHERE until > $1 AND undone = 0 AND before_target IS NOT NULL
             """, [.integer(now)]
-        ) { blobs.insert(try Digest(column: $0.text(0), of: "step_refs")) }
-        return ByteLedger.Needs(blobs: blobs, layers: ledger.neededLayers)
+        ) { row in
+            targets.append(
+                Descriptor(
+                    mediaType: MediaType(rawValue: row.text(1)),
+                    digest: try Digest(column: row.text(0), of: "step_refs"), size: row.integer(2)))
+        }
+        let needs = ByteLedger.Needs(
+            blobs: ledger.neededBlobs.union(targets.map(\.digest)), layers: ledger.neededLayers)
+        return (needs, targets.filter(\.mediaType.isIndex))
     }
 }

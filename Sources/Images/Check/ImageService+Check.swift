@@ -95,14 +95,15 @@ struct StoreCheck {
         var sources: [String]
     }
 
-    private func needs() -> [Digest: Need] {
+    private func needs() throws -> [Digest: Need] {
         var needs: [Digest: Need] = [:]
         for image in images {
             let names = image.references.filter { $0.name.tag != nil }.map(\.name.familiar)
             let sources = image.manifests.flatMap(\.sources) + image.references.map(\.name.repository)
             let needed =
-                [image.config] + image.manifests.map(\.descriptor) + image.manifests.flatMap(\.layers)
+                try [image.config] + image.manifests.map(\.descriptor) + image.manifests.flatMap(\.layers)
                 + image.references.map(\.target)
+                + image.references.flatMap { try service.nestedIndexes(of: $0.target) }
             for descriptor in needed {
                 var need = needs[descriptor.digest] ?? Need(descriptor: descriptor, names: [], sources: [])
                 need.names += names.filter { !need.names.contains($0) }
@@ -114,7 +115,8 @@ struct StoreCheck {
     }
 
     private mutating func checkBlobs() async throws {
-        let needs = needs()
+        let check = self
+        let needs = try await service.blocking { try check.needs() }
         let blobs = blobs
         let present = try await service.blocking { try blobs.digests() }
         let total = present.reduce(0) { $0 + $1.1 }

@@ -17,11 +17,29 @@ struct ArchivedImage: Sendable {
     }
 }
 
+/// An index that an archive brings.
+struct ArchivedIndex: Sendable {
+    var digest: Digest
+    var bytes: [UInt8]
+    /// The indexes that it lists.
+    var nested: [Digest]
+}
+
 /// What an archive holds, every document of it verified and whole, no layer of it read yet.
 struct ArchiveContents: Sendable {
     var images: [ArchivedImage] = []
-    /// Indexes that names mean.
-    var indexes: [(descriptor: Descriptor, bytes: [UInt8])] = []
+    /// Indexes that lead to images, each after those that it lists.
+    var indexes: [ArchivedIndex] = []
+
+    /// The indexes that names mean, and those below them.
+    var namedIndexes: [ArchivedIndex] {
+        var wanted = Set(images.map(\.target.digest))
+        return indexes.reversed().filter { index in
+            guard wanted.contains(index.digest) else { return false }
+            wanted.formUnion(index.nested)
+            return true
+        }
+    }
 }
 
 /// Reads what an OCI layout in an archive lists.
@@ -125,10 +143,9 @@ struct LayoutReader {
         case .index(let index):
             var found: [Int] = []
             for entry in index.value.manifests { found += try take(entry, depth: depth + 1) }
-            if depth == 0, !found.isEmpty,
-                !contents.indexes.contains(where: { $0.descriptor.digest == descriptor.digest })
-            {
-                contents.indexes.append((descriptor, bytes))
+            if !found.isEmpty, !contents.indexes.contains(where: { $0.digest == descriptor.digest }) {
+                let nested = index.value.manifests.filter(\.mediaType.isIndex).map(\.digest)
+                contents.indexes.append(ArchivedIndex(digest: descriptor.digest, bytes: bytes, nested: nested))
             }
             return found
         case .manifest(let manifest):

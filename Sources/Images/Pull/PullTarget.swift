@@ -2,11 +2,12 @@ import Content
 import OCI
 import RegistryClient
 
-/// What a name at a registry comes to for one platform: the manifest and config of one image, and the index on the way.
+/// What a name at a registry comes to for one platform: the manifest and config of one image, and the indexes on the way.
 struct PullTarget {
-    /// What the registry serves under the name, with its exact bytes.
+    /// What the registry serves under the name.
     var top: Descriptor
-    var topBytes: [UInt8]
+    /// The exact bytes of every index on the way, the outermost first; empty where the name means the manifest.
+    var indexes: [(digest: Digest, bytes: [UInt8])]
     var manifest: Document<Manifest>
     var descriptor: Descriptor
     var config: Document<ImageConfig>
@@ -20,10 +21,10 @@ struct PullTarget {
     ) async throws -> PullTarget {
         let top = try await client.resolve(reference)
         var found = top
-        var depth = 0
+        var indexes: [(digest: Digest, bytes: [UInt8])] = []
         while case .index(let index) = found.document {
-            depth += 1
-            if depth > Limits.indexDepth {
+            indexes.append((found.descriptor.digest, found.bytes))
+            if indexes.count > Limits.indexDepth {
                 throw ImageError(
                     .invalid, "\(reference.familiar): indexes nest deeper than \(Limits.indexDepth) levels")
             }
@@ -35,7 +36,7 @@ struct PullTarget {
         }
         let config = try await imageConfig(of: manifest.value, reference, source)
         let target = PullTarget(
-            top: top.descriptor, topBytes: top.bytes, manifest: manifest, descriptor: found.descriptor, config: config)
+            top: top.descriptor, indexes: indexes, manifest: manifest, descriptor: found.descriptor, config: config)
         if let platform, !platform.accepts(config.value.platform) {
             throw ImageError(
                 .notFound,
@@ -47,12 +48,7 @@ struct PullTarget {
     }
 
     private static func select(from index: Index, _ platform: Platform) throws -> Descriptor {
-        if let entry = platform.select(from: index.manifests) { return entry }
-        // An index whose entries name no platform: the first that is an image, or leads to one.
-        let unnamed = index.manifests.filter {
-            $0.platform == nil && ($0.mediaType.isManifest || $0.mediaType.isIndex) && $0.artifactType == nil
-        }
-        if let entry = unnamed.first { return entry }
+        if let entry = index.entry(for: platform) { return entry }
         let offered = index.manifests.compactMap(\.platform).filter { $0.os != "unknown" }
             .map { $0.normalized.description }
         throw ImageError(

@@ -124,7 +124,7 @@ extension ImageService {
             guard blobs.size(of: index.digest) != nil else { return nil }
             let bytes = try Self.explaining { try blobs.readSmall(index, limit: Limits.manifestBytes) }
             guard case .index(let document) = try ManifestDocument(parsing: bytes, mediaType: index.mediaType),
-                let chosen = platform.select(from: document.value.manifests)
+                let chosen = document.value.entry(for: platform)
             else { return nil }
             if !chosen.mediaType.isIndex { return try part(chosen) }
             index = chosen

@@ -42,10 +42,9 @@ extension ImageService {
                 try self.blobs.put(image.config.bytes, as: image.id)
                 try self.blobs.put(image.manifest.bytes, as: image.descriptor.digest)
             }
-            let targets = Set(contents.images.map(\.target.digest))
-            for index in contents.indexes where targets.contains(index.descriptor.digest) {
-                try self.blobs.put(index.bytes, as: index.descriptor.digest)
-            }
+            let indexes = contents.namedIndexes
+            try lease.add(indexes.map(\.digest))
+            for index in indexes { try self.blobs.put(index.bytes, as: index.digest) }
             let lines = Mutex<[String]>([])
             let loaded = try self.step(.load) { step in
                 try Self.record(contents, facts, &step) { text in lines.withLock { $0.append(text) } }

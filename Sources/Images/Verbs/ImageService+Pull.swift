@@ -172,10 +172,10 @@ extension ImageService {
         _ target: PullTarget, _ contents: [LayerContents], _ reference: Reference, _ lease: Lease
     ) throws -> Bool {
         let config = target.manifest.value.config.digest
-        try lease.add([config, target.descriptor.digest, target.top.digest])
+        try lease.add([config, target.descriptor.digest] + target.indexes.map(\.digest))
         try blobs.put(target.config.bytes, as: config)
         try blobs.put(target.manifest.bytes, as: target.descriptor.digest)
-        try blobs.put(target.topBytes, as: target.top.digest)
+        for index in target.indexes { try blobs.put(index.bytes, as: index.digest) }
         Failpoint.reach("documents")
         let image = NewImage(
             manifest: target.manifest, descriptor: target.descriptor, config: target.config, contents: contents,
