@@ -33,7 +33,7 @@ extension ImageService {
                 Failpoint.reach("collect")
                 var freed: Int64 = 0
                 let spare = try blobs.digests().filter { !needs.blobs.contains($0.0) && !held.contains($0.0) }
-                let nested = try nestedIndexes(of: indexes, among: spare)
+                let nested = try nestedIndexes(among: spare, below: indexes)
                 for (digest, size) in spare where !nested.contains(digest) {
                     try blobs.remove(digest)
                     freed += size

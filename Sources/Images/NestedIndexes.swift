@@ -2,47 +2,66 @@ import Content
 import OCI
 
 extension ImageService {
-    /// The indexes below an index that are here. An index may list others (image-spec, image index), and goes out whole only
-    /// with them; the database knows but the outermost.
+    /// The indexes from what a name means to an image, but for the first; the database knows that one alone. An index may list
+    /// others (image-spec, image index), and goes out whole only with them.
     ///
-    /// - Returns: none of what is no index, and of an index that is not here or damaged.
-    func nestedIndexes(of target: Descriptor) throws -> [Descriptor] {
+    /// - Returns: those that are missing or damaged here too, as far as the way can be told without them.
+    func indexesOnTheWay(from target: Descriptor, to platform: Platform) throws -> [Descriptor] {
         var found: [Descriptor] = []
-        if target.mediaType.isIndex { try addIndexes(below: target, depth: 1, to: &found) }
+        var last = target
+        while last.mediaType.isIndex, found.count < Limits.indexDepth, let index = try storedIndex(last),
+            let entry = index.entry(for: platform), entry.mediaType.isIndex
+        {
+            last = Descriptor(mediaType: entry.mediaType, digest: entry.digest, size: entry.size)
+            found.append(last)
+        }
         return found
     }
 
-    /// The indexes below those that names mean, where some of them may be among blobs that nothing else needs.
+    /// Which of some blobs nothing needs but an index that lists them: indexes below those that names mean.
     ///
-    /// - Parameter spare: those blobs with their sizes. Only where one is an index at all, the targets are read.
-    func nestedIndexes(of targets: [Descriptor], among spare: [(Digest, Int64)]) throws -> Set<Digest> {
-        let hasIndex = try spare.contains { digest, size in
-            let bytes = try storedDocument(Descriptor(mediaType: .ociIndex, digest: digest, size: size))
-            guard let bytes, case .index = try? ManifestDocument(parsing: bytes, mediaType: nil) else { return false }
-            return true
+    /// - Parameters:
+    ///   - spare: blobs with their sizes. Only where one of them is an index, the targets are read.
+    ///   - targets: indexes that names mean.
+    func nestedIndexes(among spare: [(Digest, Int64)], below targets: [Descriptor]) throws -> Set<Digest> {
+        if targets.isEmpty { return [] }
+        let indexes = Set(try spare.filter { try isIndex($0.0, size: $0.1) }.map(\.0))
+        if indexes.isEmpty { return [] }
+        var seen = Set(targets.map(\.digest))
+        var level = targets.filter { seen.remove($0.digest) != nil }
+        seen.formUnion(level.map(\.digest))
+        for _ in 1..<Limits.indexDepth {
+            var next: [Descriptor] = []
+            for descriptor in level {
+                // What a damaged one lists is not known: it may be any.
+                guard let index = try storedIndex(descriptor) else { return indexes }
+                next += index.manifests.filter {
+                    $0.mediaType.isIndex && blobs.size(of: $0.digest) != nil && seen.insert($0.digest).inserted
+                }
+            }
+            level = next
         }
-        if !hasIndex { return [] }
-        return Set(try targets.flatMap { try nestedIndexes(of: $0) }.map(\.digest))
+        return indexes.intersection(seen)
     }
 
-    private func addIndexes(below index: Descriptor, depth: Int, to found: inout [Descriptor]) throws {
-        guard depth < Limits.indexDepth, let bytes = try storedDocument(index),
-            case .index(let document) = try? ManifestDocument(parsing: bytes, mediaType: index.mediaType)
-        else { return }
-        for entry in document.value.manifests
-        where entry.mediaType.isIndex && !found.contains(where: { $0.digest == entry.digest })
-            && blobs.size(of: entry.digest) == entry.size
-        {
-            found.append(Descriptor(mediaType: entry.mediaType, digest: entry.digest, size: entry.size))
-            try addIndexes(below: entry, depth: depth + 1, to: &found)
+    private func isIndex(_ digest: Digest, size: Int64) throws -> Bool {
+        guard size <= Int64(Limits.manifestBytes), try blobs.firstBytes(1, of: digest) == [UInt8(ascii: "{")] else {
+            return false
         }
+        return try storedIndex(Descriptor(mediaType: MediaType(rawValue: ""), digest: digest, size: size)) != nil
     }
 
-    /// A small blob; nil where it is not here, too large for a document, or damaged.
-    private func storedDocument(_ descriptor: Descriptor) throws -> [UInt8]? {
+    /// An index in the store; nil where it is not here, or damaged.
+    private func storedIndex(_ descriptor: Descriptor) throws -> Index? {
         guard descriptor.size <= Int64(Limits.manifestBytes), blobs.size(of: descriptor.digest) == descriptor.size
         else { return nil }
-        do { return try blobs.readSmall(descriptor, limit: Limits.manifestBytes) } catch is BlobError { return nil }
+        do {
+            let bytes = try blobs.readSmall(descriptor, limit: Limits.manifestBytes)
+            guard case .index(let index) = try ManifestDocument(parsing: bytes, mediaType: descriptor.mediaType) else {
+                return nil
+            }
+            return index.value
+        } catch is BlobError { return nil } catch is DocumentError { return nil }
     }
 }
 

@@ -90,6 +90,23 @@ struct RequestClockTests {
         #expect(!isOpen(after: 1))
     }
 
+    @Test func whoWaitsForContinueIsNotSilent() throws {
+        try receive(.head(.init(version: .http1_1, method: .PUT, uri: "/", headers: ["Expect": "100-continue"])))
+        #expect(isOpen(after: 300))
+        let clock = try channel.pipeline.syncOperations.handler(type: RequestClock.self)
+        clock.continued(at: channel.embeddedEventLoop.now)
+        #expect(isOpen(after: 59))
+        #expect(!isOpen(after: 1))
+    }
+
+    /// What cannot be parsed is answered without a head that came, and perhaps nobody asks for more after it.
+    @Test(arguments: [false, true]) func whatWasRefusedIsCutToo(_ afterAHead: Bool) throws {
+        if afterAHead { try receive(head, piece, asksForMore: false) }
+        try answer()
+        #expect(isOpen(after: 59))
+        #expect(!isOpen(after: 1))
+    }
+
     @Test func aRequestMayHaveLessTimeThanSilence() throws {
         let bench = try RequestClockTests(requestTime: .seconds(5))
         #expect(bench.isOpen(after: 7))

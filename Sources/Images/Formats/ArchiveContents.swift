@@ -51,6 +51,8 @@ struct LayoutReader {
     let lease: Lease
 
     private var contents = ArchiveContents()
+    /// The places of the images that an index leads to.
+    private var led: [Digest: [Int]] = [:]
 
     init(_ archive: StagedArchive, _ store: BlobStore, platform: Platform?, _ lease: Lease) {
         self.archive = archive
@@ -134,6 +136,7 @@ struct LayoutReader {
         if let known = contents.images.firstIndex(where: { $0.descriptor.digest == descriptor.digest }) {
             return [known]
         }
+        if let places = led[descriptor.digest] { return places }
         guard let bytes = try small(descriptor, kind: "manifest", limit: Limits.manifestBytes) else {
             // An index may list platforms that were not saved with it.
             if depth > 0 { return [] }
@@ -142,8 +145,15 @@ struct LayoutReader {
         switch try ManifestDocument(parsing: bytes, mediaType: descriptor.mediaType) {
         case .index(let index):
             var found: [Int] = []
-            for entry in index.value.manifests { found += try take(entry, depth: depth + 1) }
-            if !found.isEmpty, !contents.indexes.contains(where: { $0.digest == descriptor.digest }) {
+            var seen: Set<Int> = []
+            for entry in index.value.manifests {
+                found += try take(entry, depth: depth + 1).filter { seen.insert($0).inserted }
+            }
+            led[descriptor.digest] = found
+            guard led.count <= ArchiveLayout.images else {
+                throw ArchiveIndexer.refused("it holds more than \(ArchiveLayout.images) indexes")
+            }
+            if !found.isEmpty {
                 let nested = index.value.manifests.filter(\.mediaType.isIndex).map(\.digest)
                 contents.indexes.append(ArchivedIndex(digest: descriptor.digest, bytes: bytes, nested: nested))
             }

@@ -7,8 +7,11 @@ struct Outgoing: Sendable {
     struct Part: Sendable {
         var descriptor: Descriptor
         var document: Document<Manifest>
+        /// The image's config; nil of an artifact.
+        var config: ImageConfig?
+
         /// DiffIDs, base first; empty where the config is no image's.
-        var diffIDs: [Digest]
+        var diffIDs: [Digest] { config?.rootfs.diffIDs ?? [] }
 
         var manifest: Manifest { document.value }
         /// The config and the layers, those left out whose bytes live elsewhere.
@@ -50,7 +53,8 @@ extension ImageService {
             }
             if platform == nil {
                 var whole = Outgoing(root: target, rootBytes: [])
-                if let bytes = try collect(target, depth: 0, into: &whole), !whole.parts.isEmpty {
+                var seen: Set<Digest> = []
+                if let bytes = try collect(target, depth: 0, into: &whole, &seen), !whole.parts.isEmpty {
                     whole.indexes.removeAll { $0.descriptor.digest == target.digest }
                     whole.rootBytes = bytes
                     return whole
@@ -83,37 +87,34 @@ extension ImageService {
             descriptor: Descriptor(
                 mediaType: document.value.mediaType ?? descriptor.mediaType, digest: descriptor.digest,
                 size: Int64(bytes.count)),
-            document: document, diffIDs: [])
+            document: document)
         guard part.blobs.allSatisfy({ blobs.size(of: $0.digest) == $0.size }) else { return nil }
         let config = document.value.config
         if config.mediaType.isConfig, config.size <= Int64(Limits.configBytes) {
             let bytes = try Self.explaining { try blobs.readSmall(config, limit: Limits.configBytes) }
-            let parsed = try? ImageConfig.parse(bytes, layers: document.value.layers.count)
-            part.diffIDs = parsed?.value.rootfs.diffIDs ?? []
+            part.config = try? ImageConfig.parse(bytes, layers: document.value.layers.count).value
         }
         return part
     }
 
-    /// Takes an index and all that it lists; nil where something is not here.
-    private func collect(_ descriptor: Descriptor, depth: Int, into outgoing: inout Outgoing) throws -> [UInt8]? {
+    /// Takes an index and all that it lists, each once; nil where something is not here.
+    private func collect(
+        _ descriptor: Descriptor, depth: Int, into outgoing: inout Outgoing, _ seen: inout Set<Digest>
+    ) throws -> [UInt8]? {
         guard depth < Limits.indexDepth, blobs.size(of: descriptor.digest) != nil else { return nil }
         let bytes = try Self.explaining { try blobs.readSmall(descriptor, limit: Limits.manifestBytes) }
         guard case .index(let index) = try ManifestDocument(parsing: bytes, mediaType: descriptor.mediaType) else {
             return nil
         }
-        for entry in index.value.manifests {
+        for entry in index.value.manifests where seen.insert(entry.digest).inserted {
             if entry.mediaType.isIndex {
-                if try collect(entry, depth: depth + 1, into: &outgoing) == nil { return nil }
+                if try collect(entry, depth: depth + 1, into: &outgoing, &seen) == nil { return nil }
             } else {
                 guard let part = try part(entry) else { return nil }
-                if !outgoing.parts.contains(where: { $0.descriptor.digest == entry.digest }) {
-                    outgoing.parts.append(part)
-                }
+                outgoing.parts.append(part)
             }
         }
-        if !outgoing.indexes.contains(where: { $0.descriptor.digest == descriptor.digest }) {
-            outgoing.indexes.append((descriptor, bytes))
-        }
+        outgoing.indexes.append((descriptor, bytes))
         return bytes
     }
 
@@ -126,7 +127,13 @@ extension ImageService {
             guard case .index(let document) = try ManifestDocument(parsing: bytes, mediaType: index.mediaType),
                 let chosen = document.value.entry(for: platform)
             else { return nil }
-            if !chosen.mediaType.isIndex { return try part(chosen) }
+            if !chosen.mediaType.isIndex {
+                // The entry may name no platform, or a wrong one.
+                guard let part = try part(chosen), let config = part.config, platform.accepts(config.platform) else {
+                    return nil
+                }
+                return part
+            }
             index = chosen
         }
         return nil

@@ -111,7 +111,10 @@ extension ImageService {
     /// Whether all of an image is here as it was left.
     func isWhole(_ image: StoredImage, _ reference: StoredReference?) throws -> Bool {
         guard let manifest = image.manifest(for: reference) else { return false }
-        let needed = [image.config, manifest.descriptor] + manifest.layers + (reference.map { [$0.target] } ?? [])
+        var needed = [image.config, manifest.descriptor] + manifest.layers
+        if let target = reference?.target {
+            needed += [target] + (try indexesOnTheWay(from: target, to: image.platform))
+        }
         for blob in needed {
             if blobs.size(of: blob.digest) != blob.size { return false }
             do { try blobs.checkSeal(blob.digest) } catch is BlobError { return false }

@@ -29,6 +29,10 @@ final class PartSender: ChannelOutboundHandler, RemovableChannelHandler {
     /// Tells a client that waits for it to send its body.
     static func sendContinue(over channel: any NIOCore.Channel) async throws {
         try await send(.head(HTTPResponseHead(version: .http1_1, status: .continue)), over: channel)
+        channel.eventLoop.execute {
+            let clock = try? channel.pipeline.syncOperations.handler(type: RequestClock.self)
+            clock?.continued(at: channel.eventLoop.now)
+        }
     }
 
     /// Sends a part of a file by sendfile and waits until the kernel has taken it all. Not over TLS.

@@ -3,8 +3,8 @@ import NIOHTTP1
 import Synchronization
 
 /// Cuts off who keeps a connection without using it: a request that takes longer than any honest one, whichever side is slow,
-/// and a client that is silent while the server waits for it. A client that waits for the server, whose disk may be busy, is
-/// not silent. One timer a connection, set again only when it runs out: a request costs a few readings of the clock.
+/// and a client that is silent while the server waits for it. A client that waits for the server, whose disk may be busy or
+/// which has not said `100 Continue` yet, is not silent. One timer a connection, set again only when it runs out: a request costs a few readings of the clock.
 final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -19,6 +19,8 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     private var isWithinRequest = false
     /// When the one that is being answered began.
     private var began = NIODeadline.distantPast
+    /// Whether the client waits for `100 Continue` before it sends a body.
+    private var isHeldBack = false
     /// Since when the server asks for something, a part of a request at least; nil while it does not.
     private var asksSince: NIODeadline?
     private var timer: Scheduled<Void>?
@@ -52,24 +54,35 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         asksSince = nil
         switch unwrapInboundIn(data) {
-        case .head:
+        case .head(let head):
             if underWay == 0 { began = context.eventLoop.now }
             underWay += 1
             isWithinRequest = true
-        case .body: break
-        case .end: isWithinRequest = false
+            isHeldBack = head.headers["expect"].contains { $0.lowercased() == "100-continue" }
+        case .body: isHeldBack = false
+        case .end:
+            isHeldBack = false
+            isWithinRequest = false
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         if case .end = unwrapOutboundIn(data) {
-            underWay -= 1
+            // What cannot be parsed is answered too, although no head came of it.
+            underWay = max(0, underWay - 1)
+            isHeldBack = false
             began = context.eventLoop.now
             // The next request is waited for from now on, however long this one took.
-            if asksSince != nil { asksSince = began }
+            if asksSince != nil || underWay == 0 { asksSince = began }
         }
         context.write(data, promise: promise)
+    }
+
+    /// The client was told to send its body. Call it on the channel's event loop.
+    func continued(at now: NIODeadline) {
+        isHeldBack = false
+        if asksSince != nil { asksSince = now }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -83,7 +96,7 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
         // Whatever begins after now can be due no earlier than this.
         var next = now + min(idleTime, requestTime)
         if underWay > 0 { next = min(next, began + requestTime) }
-        if underWay == 0 || isWithinRequest, let asksSince { next = min(next, asksSince + idleTime) }
+        if underWay == 0 || isWithinRequest && !isHeldBack, let asksSince { next = min(next, asksSince + idleTime) }
         if next <= now { return context.close(promise: nil) }
         timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: next) { [self] in watch(context) }
     }

@@ -51,7 +51,7 @@ struct DecompressorTests {
         Made(.zstd, "zstd -q --long=27 <$IN >$OUT"),  // the largest window that is let in
     ])
     func unpacksWhatToolsPack(_ made: Made) throws {
-        let original = sampleText(300_000)
+        let original = sampleText(1_200_000)
         let packed = try filtered(original, through: made.script)
         for pieces in [1 << 20, 4096, 1000, 17] {
             let unpacked = try unpack(packed, made.compression, pieces: pieces)

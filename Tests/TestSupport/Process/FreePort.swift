@@ -4,10 +4,10 @@ import Synchronization
 
 /// A TCP port of the loopback address that nobody uses and no other test gets while this process lives.
 ///
-/// It lies below those that the kernel gives to sockets that do not choose one: a program that is started with it later finds it
-/// still free.
+/// It lies below those that the kernel, as it comes, gives to sockets that do not choose one: a program that is started with it
+/// later finds it still free.
 package func freePort() throws -> Int {
-    let directory = "/tmp/strata-test-ports"
+    let directory = "/tmp/strata-test-ports-\(getuid())"
     if unsafe mkdir(directory, 0o777) != 0, errno != EEXIST {
         throw StrataProcess.Failure(description: "cannot make \(directory): error \(errno)")
     }
