@@ -68,8 +68,9 @@ enum ImageInspection {
         .record(
             "v1.Descriptor",
             [
-                .always("mediaType", .string(descriptor.mediaType.rawValue)),
-                .always("digest", .string(descriptor.digest.description)), .always("size", .int(descriptor.size)),
+                .always("mediaType", typed: "MediaType", .string(descriptor.mediaType.rawValue)),
+                .always("digest", typed: "Digest", .string(descriptor.digest.description)),
+                .always("size", typed: "Size", .int(descriptor.size)),
             ])
     }
 

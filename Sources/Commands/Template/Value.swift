@@ -106,6 +106,8 @@ extension TemplateObject {
 package struct Record: TemplateObject {
     package struct Field: Sendable {
         package var name: String
+        /// What docker's own type calls it, where that is another name than JSON's: templates may use both.
+        package var typedName: String?
         package var value: Value
         /// JSON leaves the field out while it is empty.
         package var omitsEmpty: Bool
@@ -125,13 +127,15 @@ package struct Record: TemplateObject {
         fields.filter { !$0.omitsEmpty || $0.value.isTrue }.map(\.name)
     }
 
-    package func field(_ name: String) -> Value? { fields.first { $0.name == name }?.value }
+    package func field(_ name: String) -> Value? {
+        fields.first { $0.name == name || $0.typedName == name }?.value
+    }
 }
 
 extension Record.Field {
     /// A field that is always written.
-    package static func always(_ name: String, _ value: Value) -> Record.Field {
-        Record.Field(name: name, value: value, omitsEmpty: false)
+    package static func always(_ name: String, typed typedName: String? = nil, _ value: Value) -> Record.Field {
+        Record.Field(name: name, typedName: typedName, value: value, omitsEmpty: false)
     }
 
     /// A field that JSON leaves out while it is empty.

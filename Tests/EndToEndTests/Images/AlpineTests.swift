@@ -125,7 +125,7 @@ import Testing
         try strata.succeed("tag", "\(alpine):3.15", target)
         let pushed = try strata.succeed("push", target)
         #expect(pushed.hasPrefix("The push refers to repository [\(registry.authority)/team/alpine]\n"))
-        let digest = try strata.succeed("image", "inspect", "-f", "{{.Descriptor.digest}}", target).trimmed
+        let digest = try strata.succeed("image", "inspect", "-f", "{{.Descriptor.Digest}}", target).trimmed
         #expect(pushed.contains("copy: digest: \(digest) size: "))
         let storage =
             "--root '\(strata.directory.path)/podman' --runroot '\(strata.directory.path)/podman-run' --storage-driver vfs"
