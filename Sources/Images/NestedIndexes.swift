@@ -27,9 +27,8 @@ extension ImageService {
         if targets.isEmpty { return [] }
         let indexes = Set(try spare.filter { try isIndex($0.0, size: $0.1) }.map(\.0))
         if indexes.isEmpty { return [] }
-        var seen = Set(targets.map(\.digest))
-        var level = targets.filter { seen.remove($0.digest) != nil }
-        seen.formUnion(level.map(\.digest))
+        var seen: Set<Digest> = []
+        var level = targets.filter { seen.insert($0.digest).inserted }
         for _ in 1..<Limits.indexDepth {
             var next: [Descriptor] = []
             for descriptor in level {
