@@ -24,7 +24,7 @@ extension ImageService {
             try blobs.withCollection { held in
                 // Looked at after the leases: who makes a container lets go of its image only when that is there.
                 let inUse = held.union(try imageUsers().map(\.imageID))
-                let (needs, indexes) = try metadata.write { connection in
+                let (needs, names) = try metadata.write { connection in
                     try Self.forget(reach, inUse: inUse, at: now(), connection)
                     return try Self.needs(at: now(), connection)
                 }
@@ -33,7 +33,7 @@ extension ImageService {
                 Failpoint.reach("collect")
                 var freed: Int64 = 0
                 let spare = try blobs.digests().filter { !needs.blobs.contains($0.0) && !held.contains($0.0) }
-                let nested = try nestedIndexes(among: spare, below: indexes)
+                let nested = try nestedIndexes(among: spare, below: names)
                 for (digest, size) in spare where !nested.contains(digest) {
                     try blobs.remove(digest)
                     freed += size
@@ -86,24 +86,24 @@ extension ImageService {
     /// What must stay, and the indexes that names mean or may mean again, below which others may be.
     private static func needs(
         at now: Int64, _ connection: any SQLConnection
-    ) throws -> (needs: ByteLedger.Needs, indexes: [Descriptor]) {
+    ) throws -> (needs: ByteLedger.Needs, indexes: [(target: Descriptor, manifest: Digest)]) {
         let images = try ImageStore.images(.all, .full, connection)
         let ledger = ByteLedger(images)
-        var targets = images.flatMap(\.references).map(\.target)
+        var names = images.flatMap(\.references).map { (target: $0.target, manifest: $0.manifest) }
         // What a name meant, as long as undo may let it mean that again.
         try connection.query(
             """
-            SELECT before_target, before_type, before_size FROM step_refs JOIN steps ON steps.id = step
+            SELECT before_target, before_type, before_size, before_manifest FROM step_refs JOIN steps ON steps.id = step
             WHERE until > $1 AND undone = 0 AND before_target IS NOT NULL
             """, [.integer(now)]
         ) { row in
-            targets.append(
-                Descriptor(
-                    mediaType: MediaType(rawValue: row.text(1)),
-                    digest: try Digest(column: row.text(0), of: "step_refs"), size: row.integer(2)))
+            let target = Descriptor(
+                mediaType: MediaType(rawValue: row.text(1)), digest: try Digest(column: row.text(0), of: "step_refs"),
+                size: row.integer(2))
+            names.append((target, try Digest(column: row.text(3), of: "step_refs")))
         }
         let needs = ByteLedger.Needs(
-            blobs: ledger.neededBlobs.union(targets.map(\.digest)), layers: ledger.neededLayers)
-        return (needs, targets.filter(\.mediaType.isIndex))
+            blobs: ledger.neededBlobs.union(names.map(\.target.digest)), layers: ledger.neededLayers)
+        return (needs, names.filter(\.target.mediaType.isIndex))
     }
 }

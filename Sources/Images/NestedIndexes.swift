@@ -1,19 +1,58 @@
 import Content
 import OCI
 
+/// The indexes below one that a name means, as far as the stored documents tell. An index may list others (image-spec, image
+/// index), and goes out whole only with them; the database knows the outermost alone.
+struct NestedIndexes {
+    /// Those that are here, damaged or not.
+    fileprivate(set) var here: [Descriptor] = []
+    /// Whether each of them, and the outermost, could be read.
+    fileprivate(set) var isReadable = true
+    fileprivate var manifests: Set<Digest> = []
+
+    /// Whether they lead to a manifest without a gap.
+    func leads(to manifest: Digest) -> Bool { manifests.contains(manifest) }
+}
+
 extension ImageService {
-    /// The indexes from what a name means to an image, but for the first; the database knows that one alone. An index may list
-    /// others (image-spec, image index), and goes out whole only with them.
-    ///
-    /// - Returns: those that are missing or damaged here too, as far as the way can be told without them.
-    func indexesOnTheWay(from target: Descriptor, to platform: Platform) throws -> [Descriptor] {
-        var found: [Descriptor] = []
-        var last = target
-        while last.mediaType.isIndex, found.count < Limits.indexDepth, let index = try storedIndex(last),
-            let entry = index.entry(for: platform), entry.mediaType.isIndex
-        {
+    /// What is below an index. Nothing leads anywhere where it is not here, or damaged.
+    func nestedIndexes(of target: Descriptor) throws -> NestedIndexes {
+        var found = NestedIndexes()
+        var seen: Set<Digest> = [target.digest]
+        var level = [target]
+        for _ in 0..<Limits.indexDepth {
+            var next: [Descriptor] = []
+            for descriptor in level {
+                guard let index = try storedIndex(descriptor) else {
+                    found.isReadable = false
+                    continue
+                }
+                for entry in index.manifests where seen.insert(entry.digest).inserted {
+                    found.manifests.insert(entry.digest)
+                    if entry.mediaType.isIndex, blobs.size(of: entry.digest) != nil {
+                        next.append(
+                            Descriptor(mediaType: entry.mediaType, digest: entry.digest, size: entry.size))
+                    }
+                }
+            }
+            found.here += next
+            level = next
+        }
+        return found
+    }
+
+    /// The indexes that a name needs besides the one it means: those that are here, and where they do not lead to its manifest,
+    /// those that probably should.
+    func neededIndexes(of reference: StoredReference, platform: Platform) throws -> [Descriptor] {
+        if !reference.target.mediaType.isIndex { return [] }
+        let nested = try nestedIndexes(of: reference.target)
+        if nested.leads(to: reference.manifest) { return nested.here }
+        var found = nested.here
+        var last = reference.target
+        for _ in 1..<Limits.indexDepth {
+            guard let entry = try storedIndex(last)?.entry(for: platform), entry.mediaType.isIndex else { break }
             last = Descriptor(mediaType: entry.mediaType, digest: entry.digest, size: entry.size)
-            found.append(last)
+            if !found.contains(where: { $0.digest == last.digest }) { found.append(last) }
         }
         return found
     }
@@ -22,29 +61,29 @@ extension ImageService {
     ///
     /// - Parameters:
     ///   - spare: blobs with their sizes. Only where one of them is an index, the targets are read.
-    ///   - targets: indexes that names mean.
-    func nestedIndexes(among spare: [(Digest, Int64)], below targets: [Descriptor]) throws -> Set<Digest> {
-        if targets.isEmpty { return [] }
+    ///   - names: indexes that names mean, and the manifests that they stand for.
+    func nestedIndexes(
+        among spare: [(Digest, Int64)], below names: [(target: Descriptor, manifest: Digest)]
+    ) throws -> Set<Digest> {
+        if names.isEmpty { return [] }
         let indexes = Set(try spare.filter { try isIndex($0.0, size: $0.1) }.map(\.0))
         if indexes.isEmpty { return [] }
-        var seen: Set<Digest> = []
-        var level = targets.filter { seen.insert($0.digest).inserted }
-        for _ in 1..<Limits.indexDepth {
-            var next: [Descriptor] = []
-            for descriptor in level {
-                // What a damaged one lists is not known: it may be any.
-                guard let index = try storedIndex(descriptor) else { return indexes }
-                next += index.manifests.filter {
-                    $0.mediaType.isIndex && blobs.size(of: $0.digest) != nil && seen.insert($0.digest).inserted
-                }
-            }
-            level = next
+        var read: [Digest: NestedIndexes] = [:]
+        var needed: Set<Digest> = []
+        for name in names {
+            let nested = try read[name.target.digest] ?? nestedIndexes(of: name.target)
+            read[name.target.digest] = nested
+            needed.formUnion(nested.here.map(\.digest))
+            // What a damaged or missing one lists is not known: it may be any.
+            if !nested.isReadable || !nested.leads(to: name.manifest) { needed.formUnion(indexes) }
         }
-        return indexes.intersection(seen)
+        return needed
     }
 
     private func isIndex(_ digest: Digest, size: Int64) throws -> Bool {
-        guard size <= Int64(Limits.manifestBytes), try blobs.firstBytes(1, of: digest) == [UInt8(ascii: "{")] else {
+        guard size <= Int64(Limits.manifestBytes) else { return false }
+        let blank: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
+        guard try blobs.firstBytes(64, of: digest).first(where: { !blank.contains($0) }) == UInt8(ascii: "{") else {
             return false
         }
         return try storedIndex(Descriptor(mediaType: MediaType(rawValue: ""), digest: digest, size: size)) != nil

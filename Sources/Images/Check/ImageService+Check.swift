@@ -103,7 +103,7 @@ struct StoreCheck {
             let needed =
                 try [image.config] + image.manifests.map(\.descriptor) + image.manifests.flatMap(\.layers)
                 + image.references.map(\.target)
-                + indexesOnTheWay(to: image)
+                + image.references.flatMap { try service.neededIndexes(of: $0, platform: image.platform) }
             for descriptor in needed {
                 var need = needs[descriptor.digest] ?? Need(descriptor: descriptor, names: [], sources: [])
                 need.names += names.filter { !need.names.contains($0) }
@@ -112,12 +112,6 @@ struct StoreCheck {
             }
         }
         return needs
-    }
-
-    private func indexesOnTheWay(to image: StoredImage) throws -> [Descriptor] {
-        var seen: Set<Digest> = []
-        return try image.references.map(\.target).filter { seen.insert($0.digest).inserted }
-            .flatMap { try service.indexesOnTheWay(from: $0, to: image.platform) }
     }
 
     private mutating func checkBlobs() async throws {

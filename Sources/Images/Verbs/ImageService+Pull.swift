@@ -111,9 +111,11 @@ extension ImageService {
     /// Whether all of an image is here as it was left.
     func isWhole(_ image: StoredImage, _ reference: StoredReference?) throws -> Bool {
         guard let manifest = image.manifest(for: reference) else { return false }
-        var needed = [image.config, manifest.descriptor] + manifest.layers
-        if let target = reference?.target {
-            needed += [target] + (try indexesOnTheWay(from: target, to: image.platform))
+        let needed = [image.config, manifest.descriptor] + manifest.layers + (reference.map { [$0.target] } ?? [])
+        if let reference, reference.target.mediaType.isIndex,
+            try !nestedIndexes(of: reference.target).leads(to: reference.manifest)
+        {
+            return false
         }
         for blob in needed {
             if blobs.size(of: blob.digest) != blob.size { return false }

@@ -58,7 +58,8 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
             if underWay == 0 { began = context.eventLoop.now }
             underWay += 1
             isWithinRequest = true
-            isHeldBack = head.headers["expect"].contains { $0.lowercased() == "100-continue" }
+            // As `RegistryResponder` sees it, which says when it goes on.
+            isHeldBack = head.headers["expect"].map { $0.lowercased() } == ["100-continue"]
         case .body: isHeldBack = false
         case .end:
             isHeldBack = false
@@ -71,7 +72,7 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
         if case .end = unwrapOutboundIn(data) {
             // What cannot be parsed is answered too, although no head came of it.
             underWay = max(0, underWay - 1)
-            isHeldBack = false
+            if underWay == 0 { isHeldBack = false }
             began = context.eventLoop.now
             // The next request is waited for from now on, however long this one took.
             if asksSince != nil || underWay == 0 { asksSince = began }
