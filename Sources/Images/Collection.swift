@@ -83,10 +83,10 @@ extension ImageService {
         try connection.execute("DELETE FROM layers WHERE id NOT IN (SELECT layer FROM image_layers)")
     }
 
-    /// What must stay, and the indexes that names mean or may mean again, below which others may be.
+    /// What must stay, and the names that mean an index, or may again, below which others may be.
     private static func needs(
         at now: Int64, _ connection: any SQLConnection
-    ) throws -> (needs: ByteLedger.Needs, indexes: [(target: Descriptor, manifest: Digest)]) {
+    ) throws -> (needs: ByteLedger.Needs, names: [(target: Descriptor, manifest: Digest)]) {
         let images = try ImageStore.images(.all, .full, connection)
         let ledger = ByteLedger(images)
         var names = images.flatMap(\.references).map { (target: $0.target, manifest: $0.manifest) }

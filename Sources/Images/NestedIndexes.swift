@@ -29,10 +29,7 @@ extension ImageService {
                 }
                 for entry in index.manifests where seen.insert(entry.digest).inserted {
                     found.manifests.insert(entry.digest)
-                    if entry.mediaType.isIndex, blobs.size(of: entry.digest) != nil {
-                        next.append(
-                            Descriptor(mediaType: entry.mediaType, digest: entry.digest, size: entry.size))
-                    }
+                    if entry.mediaType.isIndex, blobs.size(of: entry.digest) != nil { next.append(entry) }
                 }
             }
             found.here += next
@@ -51,8 +48,8 @@ extension ImageService {
         var last = reference.target
         for _ in 1..<Limits.indexDepth {
             guard let entry = try storedIndex(last)?.entry(for: platform), entry.mediaType.isIndex else { break }
-            last = Descriptor(mediaType: entry.mediaType, digest: entry.digest, size: entry.size)
-            if !found.contains(where: { $0.digest == last.digest }) { found.append(last) }
+            last = entry
+            if !found.contains(where: { $0.digest == entry.digest }) { found.append(entry) }
         }
         return found
     }

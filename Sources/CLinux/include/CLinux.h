@@ -46,7 +46,7 @@ int clinux_umount(const char *path, int flags);
 int clinux_mount(const char *source, const char *target, const char *kind, unsigned long flags, const char *options);
 
 int clinux_terminal_size(int fd, int *columns, int *rows);
-// A thread with a small name and a stack of its own; the function is called once with the argument.
+// A thread with a small stack of its own; the function is called once with the argument.
 int clinux_spawn_thread(void *(*function)(void *), void *argument);
 // Names the calling thread; the kernel keeps 15 bytes.
 void clinux_name_thread(const char *name);

@@ -128,10 +128,9 @@ extension ImageService {
                 let chosen = document.value.entry(for: platform)
             else { return nil }
             if !chosen.mediaType.isIndex {
-                // The entry may name no platform, or a wrong one.
-                guard let part = try part(chosen), let config = part.config, platform.accepts(config.platform) else {
-                    return nil
-                }
+                let part = try part(chosen)
+                // Of an entry that names no platform the config tells.
+                if chosen.platform == nil, part?.config.map({ platform.accepts($0.platform) }) != true { return nil }
                 return part
             }
             index = chosen

@@ -4,7 +4,8 @@ import Synchronization
 
 /// Cuts off who keeps a connection without using it: a request that takes longer than any honest one, whichever side is slow,
 /// and a client that is silent while the server waits for it. A client that waits for the server, whose disk may be busy or
-/// which has not said `100 Continue` yet, is not silent. One timer a connection, set again only when it runs out: a request costs a few readings of the clock.
+/// which has not said `100 Continue` yet, is not silent. One timer a connection, set again only when it runs out: a request
+/// costs a few readings of the clock.
 final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPServerRequestPart
@@ -53,6 +54,7 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         asksSince = nil
+        isHeldBack = false
         switch unwrapInboundIn(data) {
         case .head(let head):
             if underWay == 0 { began = context.eventLoop.now }
@@ -60,10 +62,8 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
             isWithinRequest = true
             // As `RegistryResponder` sees it, which says when it goes on.
             isHeldBack = head.headers["expect"].map { $0.lowercased() } == ["100-continue"]
-        case .body: isHeldBack = false
-        case .end:
-            isHeldBack = false
-            isWithinRequest = false
+        case .body: break
+        case .end: isWithinRequest = false
         }
         context.fireChannelRead(data)
     }
@@ -72,7 +72,6 @@ final class RequestClock: ChannelDuplexHandler, RemovableChannelHandler {
         if case .end = unwrapOutboundIn(data) {
             // What cannot be parsed is answered too, although no head came of it.
             underWay = max(0, underWay - 1)
-            if underWay == 0 { isHeldBack = false }
             began = context.eventLoop.now
             // The next request is waited for from now on, however long this one took.
             if asksSince != nil || underWay == 0 { asksSince = began }

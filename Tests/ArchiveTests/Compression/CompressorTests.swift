@@ -56,7 +56,8 @@ struct CompressorTests {
         ("nothing", []), ("one byte", [65]), ("a piece less one", sampleText((128 << 10) - 1)),
         ("a piece", sampleText(128 << 10)), ("a buffer less one", sampleText(Decompressor.bufferSize - 1)),
         ("a buffer", sampleText(Decompressor.bufferSize)),
-        ("a buffer and one", sampleText(Decompressor.bufferSize + 1)), ("noise", noise(280_000)),
+        ("a buffer and one", sampleText(Decompressor.bufferSize + 1)), ("text", sampleText(300_001)),
+        ("noise", noise(280_000)),
         ("zeros", [UInt8](repeating: 0, count: 1_000_001)),
     ]
 
